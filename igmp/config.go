@@ -1,0 +1,35 @@
+package igmp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is the configuration of an igmp machine (IGMP for IPv4, MLD for IPv6), validated.
+type Config struct {
+	Interfaces map[string]InterfaceConfig // by name; others are not listened to
+}
+
+// InterfaceConfig is what RFC 3376 section 8 and RFC 3810 section 9 make configurable. daemon/config fills in the
+// defaults; durations are already divided by the time scale.
+type InterfaceConfig struct {
+	Version                 int           // IGMP 1 to 3 (default 3), MLD 1 or 2 (default 2)
+	Robustness              int           // 1 to 7, default 2
+	QueryInterval           time.Duration // default 125 s
+	QueryResponseInterval   time.Duration // default 10 s, less than QueryInterval
+	StartupQueryInterval    time.Duration // default QueryInterval/4
+	StartupQueryCount       int           // default Robustness
+	LastMemberQueryInterval time.Duration // default 1 s (MLD: Last Listener Query Interval)
+	LastMemberQueryCount    int           // default Robustness
+	OlderHostPresent        time.Duration // default Robustness*QueryInterval + QueryResponseInterval
+	Querier                 bool          // default true; false: never send queries
+	MaxGroups               int           // default 65536; more are counted and ignored
+	MaxSources              int           // per group, default 1024
+	StaticGroups            []StaticGroup // joined by configuration, as if a host were there
+}
+
+// StaticGroup is a membership by configuration: of every source if Source is invalid.
+type StaticGroup struct {
+	Group  netip.Addr
+	Source netip.Addr
+}

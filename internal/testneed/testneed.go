@@ -1,0 +1,60 @@
+// Package testneed lets a test say what it needs of the machine. Without it the test is skipped with the reason; in CI
+// (CI=true), where everything is installed, a skip would hide a failure, so it fails.
+package testneed
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Root needs the rights to make network namespaces and multicast routing tables.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "needs root: network namespaces and multicast routing sockets")
+	}
+}
+
+// Tool needs a program in the path and returns where it is.
+func Tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "needs %s: install it, or run make test-tools", name)
+	}
+	return path
+}
+
+// Shared needs the folder with captures, vectors and standards that lies beside a developer's checkout, and returns
+// its path. GROVE_SHARED names it if it is elsewhere. Users do not have it, so the tests that read it
+// have their own data as well.
+func Shared(t testing.TB) string {
+	t.Helper()
+	if dir := os.Getenv("GROVE_SHARED"); dir != "" {
+		return dir
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+	}
+	shared := filepath.Join(filepath.Dir(dir), "shared")
+	if _, err := os.Stat(shared); err != nil {
+		missing(t, "needs the captures of ../shared beside the checkout (or GROVE_SHARED)")
+	}
+	return shared
+}
+
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}

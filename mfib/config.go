@@ -1,0 +1,29 @@
+package mfib
+
+import (
+	"net/netip"
+	"time"
+
+	"grove/internal/engine"
+)
+
+// Config is the configuration of an mfib machine, validated. daemon/config fills in the defaults.
+type Config struct {
+	Interfaces map[string]InterfaceConfig // every interface with a protocol enabled; no other gets a VIF
+	MaxEntries int                        // wanted entries, negative ones included; default 1,000,000
+	// MaxNegative bounds the negative entries that mfib makes itself when all decline; default 100,000.
+	MaxNegative int
+	// NegativeLife is how long such an entry stays; default 60 s, divided by the time scale.
+	NegativeLife time.Duration
+	// CheckInterval is the time in which every row's counters are read once; default 4 s: a row that someone deleted
+	// is back by then.
+	CheckInterval time.Duration
+}
+
+// InterfaceConfig is what mfib enforces on an interface.
+type InterfaceConfig struct {
+	Owner        engine.Protocol // the protocol that the interface belongs to (RFC 2715); igmp: none but IGMP (section 4.6)
+	TTLThreshold uint8           // packets with this TTL or less do not leave; 0: any above 1 leave
+	// Boundaries are group prefixes that cross the interface in neither direction (RFC 2365).
+	Boundaries []netip.Prefix
+}
