@@ -1,0 +1,38 @@
+# What a person types: make lab, make test. The rest serves these two.
+
+GO ?= go
+
+.PHONY: all build lab test quick generate check bench clean
+
+all: build
+
+build: ## groved and grove, static, into bin/
+	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/groved ./cmd/grove
+
+lab: build ## lab 06-pim-sm: on the real kernel as root, else in the simulator
+	@if [ "$$(id -u)" = 0 ]; then \
+		bin/grove lab run 06 --engine netns; \
+	else \
+		echo "not root: the lab runs in the simulator; 'sudo make lab' runs it on the kernel"; \
+		bin/grove lab run 06 --engine sim; \
+	fi
+
+test: ## installs what is missing and runs every test
+	@if [ "$$(id -u)" = 0 ]; then tools/install-test-needs; \
+	else tools/install-test-needs -n || echo "not root: tests that need the above, or root, are skipped"; fi
+	$(MAKE) check build
+	tools/run-tests
+
+quick: ## the tests that need nothing but Go
+	$(GO) test -short ./...
+
+check: ## format, vet, generated code
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench: ## prints the numbers that docs/benchmarks.md records
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+clean:
+	rm -rf bin

@@ -1,0 +1,115 @@
+package router
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"grove/igmp"
+	"grove/internal/engine"
+	"grove/internal/rib"
+	"grove/mfib"
+	"grove/pimsm"
+)
+
+// Config says which machines run, each with the Config of its package.
+type Config struct {
+	Machines map[engine.MachineID]any
+}
+
+// compareIDs orders machines as interfaces are announced to them: mfib, igmp, rib, then the protocols.
+func compareIDs(a, b engine.MachineID) int {
+	return cmp.Or(
+		cmp.Compare(rank(a.Protocol), rank(b.Protocol)),
+		cmp.Compare(a.Protocol, b.Protocol),
+		cmp.Compare(a.Family, b.Family),
+		cmp.Compare(a.Table, b.Table),
+	)
+}
+
+func rank(p engine.Protocol) int {
+	switch p {
+	case engine.MFIB:
+		return 0
+	case engine.IGMP:
+		return 1
+	case engine.RIB:
+		return 2
+	}
+	return 3
+}
+
+// newMachine returns a new machine for id.
+func newMachine(id engine.MachineID, rng *rand.Rand) engine.Machine {
+	switch id.Protocol {
+	case engine.MFIB:
+		return mfib.New(id)
+	case engine.IGMP:
+		return igmp.New(id, rng)
+	case engine.RIB:
+		return rib.New(id)
+	case engine.PIMSM:
+		return pimsm.New(id, rng)
+	}
+	panic(fmt.Sprintf("router: no machine speaks %q", id.Protocol))
+}
+
+// withoutInterfaces returns a configuration in which the machine has nothing to do: given it, a machine leaves in
+// peace, with its goodbyes said and its wants taken back.
+func withoutInterfaces(config any) any {
+	switch c := config.(type) {
+	case mfib.Config:
+		c.Interfaces = nil
+		return c
+	case igmp.Config:
+		c.Interfaces = nil
+		return c
+	case pimsm.Config:
+		c.Interfaces, c.RPs = nil, nil
+		return c
+	}
+	return config
+}
+
+func (r *Router) find(id engine.MachineID) *slot {
+	for _, s := range r.machines {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// configure makes the machines be those of c. A machine that stays gets its new configuration, one that comes the
+// interfaces as well; one that goes is first left with nothing to do, and settled.
+func (r *Router) configure(c Config) {
+	for i := len(r.machines) - 1; i >= 0; i-- {
+		s := r.machines[i]
+		if _, stays := c.Machines[s.id]; !stays {
+			r.post(s, engine.MachineID{}, engine.Configure{To: s.id, Config: withoutInterfaces(s.config)}, -1)
+			r.drain()
+		}
+	}
+	r.settle()
+	r.machines = slices.DeleteFunc(r.machines, func(s *slot) bool { _, stays := c.Machines[s.id]; return !stays })
+
+	for id, config := range engine.SortedFunc(c.Machines, compareIDs) {
+		s := r.find(id)
+		fresh := s == nil
+		if fresh {
+			rng := rand.New(rand.NewPCG(r.rng.Uint64(), r.rng.Uint64()))
+			s = &slot{id: id, machine: newMachine(id, rng)}
+			at, _ := slices.BinarySearchFunc(r.machines, id, func(s *slot, id engine.MachineID) int { return compareIDs(s.id, id) })
+			r.machines = slices.Insert(r.machines, at, s)
+		}
+		s.config = config
+		r.post(s, engine.MachineID{}, engine.Configure{To: id, Config: config}, -1)
+		if fresh {
+			for _, ifc := range engine.Sorted(r.interfaces) {
+				r.post(s, engine.MachineID{}, engine.InterfaceChange{Interface: ifc}, -1)
+			}
+		}
+	}
+	r.drain()
+}
