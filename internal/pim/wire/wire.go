@@ -1,0 +1,174 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"grove/internal/engine"
+)
+
+// Type is the type of a PIM message (RFC 7761 section 4.9, RFC 3973, RFC 5015).
+type Type uint8
+
+// The types of PIM version 2.
+const (
+	TypeHello        Type = 0
+	TypeRegister     Type = 1
+	TypeRegisterStop Type = 2
+	TypeJoinPrune    Type = 3
+	TypeBootstrap    Type = 4
+	TypeAssert       Type = 5
+	TypeGraft        Type = 6
+	TypeGraftAck     Type = 7
+	TypeCandidateRP  Type = 8
+	TypeStateRefresh Type = 9
+	TypeDFElection   Type = 10
+)
+
+var typeNames = [16]string{
+	"hello", "register", "register-stop", "join/prune", "bootstrap", "assert", "graft", "graft-ack", "candidate-rp",
+	"state-refresh", "df-election", "type 11", "type 12", "type 13", "type 14", "type 15",
+}
+
+// String returns the name of the type, as "join/prune".
+func (t Type) String() string { return typeNames[t&0xf] }
+
+// Forever is a holdtime that never ends: 0xffff on the wire.
+const Forever = 0xffff * time.Second
+
+// headerLen is the length of the header that all messages share; registerLen adds the flags of a Register, and is what
+// its checksum covers.
+const (
+	headerLen   = 4
+	registerLen = 8
+	version     = 2
+)
+
+var (
+	allPIMRouters4 = netip.AddrFrom4([4]byte{224, 0, 0, 13})
+	allPIMRouters6 = netip.AddrFrom16([16]byte{0: 0xff, 1: 0x02, 15: 0x0d})
+)
+
+// AllPIMRouters returns the ALL-PIM-ROUTERS group of a family: 224.0.0.13 or ff02::d.
+func AllPIMRouters(f engine.Family) netip.Addr {
+	if f == engine.IPv4 {
+		return allPIMRouters4
+	}
+	return allPIMRouters6
+}
+
+// Message is one of *Hello, *Register, *RegisterStop, *JoinPrune and *Assert.
+type Message interface {
+	// Type returns the type that the header carries.
+	Type() Type
+	// Append appends the message without the common header: Encode adds that.
+	Append(b []byte) ([]byte, error)
+}
+
+// Parse reads the payload of an IP packet from src to dst: it checks the version, the checksum, that the type is one of
+// Message's and sent to a destination that befits it, and the body. Bytes after the end of the body are ignored.
+func Parse(b []byte, src, dst netip.Addr) (Message, error) {
+	if len(b) < headerLen {
+		return nil, fmt.Errorf("pim: header: %w", ErrTruncated)
+	}
+	if v := b[0] >> 4; v != version {
+		return nil, fmt.Errorf("pim: header: version %d: %w", v, ErrVersion)
+	}
+	typ := Type(b[0] & 0xf)
+	if typ == TypeRegister && len(b) < registerLen {
+		return nil, fmt.Errorf("pim: %v: %w", typ, ErrTruncated)
+	}
+	if !checksumGood(typ, b, src, dst) {
+		return nil, fmt.Errorf("pim: %v: %w", typ, ErrChecksum)
+	}
+	switch typ {
+	case TypeHello, TypeJoinPrune, TypeAssert:
+		// RFC 7761, section 4.9: a message whose destination does not befit its type MUST be discarded.
+		if dst != AllPIMRouters(engine.FamilyOf(dst)) {
+			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
+		}
+	case TypeRegister, TypeRegisterStop:
+		if dst.IsMulticast() {
+			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
+		}
+	default:
+		return nil, &TypeError{typ}
+	}
+	r := reader{b: b[headerLen:], family: engine.FamilyOf(dst)}
+	var m Message
+	var err error
+	switch typ {
+	case TypeHello:
+		m, err = parseHello(&r)
+	case TypeRegister:
+		m, err = parseRegister(&r)
+	case TypeRegisterStop:
+		m, err = parseRegisterStop(&r)
+	case TypeJoinPrune:
+		m, err = parseJoinPrune(&r)
+	case TypeAssert:
+		m, err = parseAssert(&r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("pim: %v: %w", typ, err)
+	}
+	return m, nil
+}
+
+// Encode returns the payload of an IP packet from src to dst that carries m. For IPv4 src may be invalid: only the
+// checksum of IPv6 covers the addresses.
+func Encode(m Message, src, dst netip.Addr) ([]byte, error) {
+	if !dst.IsValid() || dst.Is6() && !src.Is6() || dst.Is4() && src.Is6() {
+		return nil, fmt.Errorf("pim: %v: from %v to %v: %w", m.Type(), src, dst, ErrFamily)
+	}
+	b, err := m.Append([]byte{version<<4 | byte(m.Type()), 0, 0, 0})
+	if err != nil {
+		return nil, fmt.Errorf("pim: %v: %w", m.Type(), err)
+	}
+	covered := b
+	if m.Type() == TypeRegister {
+		covered = b[:registerLen]
+	}
+	binary.BigEndian.PutUint16(b[2:], ^fold(sum(pseudoSum(len(covered), src, dst), covered)))
+	return b, nil
+}
+
+// checksumGood verifies the checksum of a message of at least headerLen bytes, a Register of at least registerLen.
+func checksumGood(typ Type, b []byte, src, dst netip.Addr) bool {
+	good := func(b []byte) bool { return fold(sum(pseudoSum(len(b), src, dst), b)) == 0xffff }
+	if typ == TypeRegister && good(b[:registerLen]) {
+		return true
+	}
+	// RFC 7761, section 4.9.3: a Register whose checksum is calculated over all of it should also be accepted.
+	return good(b)
+}
+
+// pseudoSum sums the pseudo-header that the checksum of IPv6 includes (RFC 2460 section 8.1); 0 for IPv4.
+func pseudoSum(length int, src, dst netip.Addr) uint64 {
+	if !dst.Is6() {
+		return 0
+	}
+	s, d := src.As16(), dst.As16()
+	return sum(sum(uint64(length)+uint64(engine.ProtoPIM), s[:]), d[:])
+}
+
+// sum adds the 16-bit words of b to acc; an odd last byte is padded with zero.
+func sum(acc uint64, b []byte) uint64 {
+	for ; len(b) >= 2; b = b[2:] {
+		acc += uint64(b[0])<<8 | uint64(b[1])
+	}
+	if len(b) == 1 {
+		acc += uint64(b[0]) << 8
+	}
+	return acc
+}
+
+// fold makes the one's complement sum of 16 bits of acc.
+func fold(acc uint64) uint16 {
+	for acc > 0xffff {
+		acc = acc>>16 + acc&0xffff
+	}
+	return uint16(acc)
+}
