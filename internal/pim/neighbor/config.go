@@ -15,4 +15,29 @@ type Config struct {
 	TrackingSupport     bool          // the T bit; default false
 	Passive             bool          // no Hello is sent and none accepted: we are the DR of a stub
 	MaxNeighbors        int           // default 512
+
+	// What a link falls back to if a neighbor does not send the LAN Prune Delay option: the RFC's
+	// Propagation_delay_default and t_override_default. 0 means 500 ms and 2500 ms.
+	DefaultPropagationDelay time.Duration
+	DefaultOverrideInterval time.Duration
+
+	MaxSecondaryAddresses int // of one neighbor; 0 means 256
+}
+
+func (c *Config) defaultPropagationDelay() time.Duration {
+	return orElse(c.DefaultPropagationDelay, 500*time.Millisecond)
+}
+
+func (c *Config) defaultOverrideInterval() time.Duration {
+	return orElse(c.DefaultOverrideInterval, 2500*time.Millisecond)
+}
+
+func (c *Config) maxSecondaryAddresses() int { return orElse(c.MaxSecondaryAddresses, 256) }
+
+func orElse[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
 }
