@@ -1,0 +1,201 @@
+package rib
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+
+	"grove/internal/engine"
+)
+
+// What a Query of a rib may ask for, and the type of the answer:
+//
+//	"rpf"     Arg an address: RPF;  Arg empty: []RPF of all tracked addresses, in order
+//	"routes"  []Route
+//	"counts"  Counts
+
+// RPF is the path to an address and why it is that one.
+type RPF struct {
+	Addr      netip.Addr
+	Reachable bool
+	Local     bool         // an address of this router itself
+	Connected bool         // on a link of ours
+	Prefix    netip.Prefix // of the route used
+	Origin    string
+	Distance  uint32
+	Metric    uint32
+	Hops      []Hop // the first is the RPF neighbour
+	Why       string
+	// Considered are the routes that were looked at, in order. Only the answer for one address has them.
+	Considered []Route
+	TrackedBy  []engine.MachineID
+}
+
+// Route is a route of the rib.
+type Route struct {
+	Prefix   netip.Prefix
+	Origin   string
+	Distance uint32
+	Metric   uint32
+	Hops     []Hop
+	Usable   bool
+	Note     string // why it is not usable, or that it leads nowhere
+}
+
+// Hop is a next hop.
+type Hop struct {
+	If        engine.IfID
+	Interface string     // the interface's name
+	Gateway   netip.Addr // invalid: the destination is on the link
+	Running   bool
+}
+
+// Counts say how much a rib holds.
+type Counts struct {
+	Routes       int // of the kernel, and connected networks
+	StaticRoutes int // prefixes with multicast static routes
+	Tracked      int // addresses
+	Trackers     int // the sum of the machines that track each
+	Bad          map[string]uint64
+}
+
+func (m *Machine) answer(q engine.Query) {
+	a := engine.Answer{From: m.id, ID: q.ID}
+	switch q.What {
+	case "rpf":
+		a.Value, a.Err = m.showRPF(q.Arg)
+	case "routes":
+		a.Value = m.showRoutes()
+	case "counts":
+		a.Value = m.showCounts()
+	default:
+		a.Err = fmt.Sprintf("rib: no answer to %q: ask for rpf, routes or counts", q.What)
+	}
+	m.emit(a)
+}
+
+func (m *Machine) showRPF(arg string) (value any, fault string) {
+	if arg != "" {
+		addr, err := netip.ParseAddr(arg)
+		if err != nil {
+			return nil, fmt.Sprintf("rib: rpf: %v", err)
+		}
+		if engine.FamilyOf(addr) != m.id.Family {
+			return nil, fmt.Sprintf("rib: rpf: %v is not an %v address", addr, m.id.Family)
+		}
+		var considered []Route
+		path := m.lookup(addr, &considered)
+		rpf := m.rpf(&path)
+		rpf.Considered = considered
+		if t, ok := m.tracked.Get(host(addr)); ok {
+			rpf.TrackedBy = t.ids()
+		}
+		return rpf, ""
+	}
+	all := make([]RPF, 0, m.tracked.Size())
+	for _, t := range m.tracked.AllSorted() {
+		path := m.lookup(t.addr, nil)
+		rpf := m.rpf(&path)
+		rpf.TrackedBy = t.ids()
+		all = append(all, rpf)
+	}
+	return all, ""
+}
+
+func (t *tracked) ids() []engine.MachineID {
+	ids := make([]engine.MachineID, len(t.trackers))
+	for i, tr := range t.trackers {
+		ids[i] = tr.id
+	}
+	return ids
+}
+
+func (m *Machine) rpf(p *engine.Path) RPF {
+	return RPF{
+		Addr: p.Addr, Reachable: p.Reachable(), Local: p.Local, Connected: p.Connected(), Prefix: p.Prefix, Origin: p.Origin,
+		Distance: p.Distance, Metric: p.Metric, Hops: m.showHops(p.Hops), Why: why(p),
+	}
+}
+
+// why says in words which route serves.
+func why(p *engine.Path) string {
+	switch {
+	case p.Local:
+		return "an address of this router"
+	case !p.Prefix.IsValid() && p.Addr.IsLinkLocalUnicast():
+		return "a link-local address is not routed"
+	case !p.Prefix.IsValid():
+		return "no usable route"
+	case len(p.Hops) == 0:
+		return "the route is a blackhole"
+	case p.Origin == originStatic:
+		return "a multicast static route, not farther than the unicast route"
+	case p.Connected():
+		return "on a connected network"
+	}
+	return "the longest usable prefix, then the least distance and metric"
+}
+
+func (m *Machine) showRoutes() []Route {
+	all := make([]Route, 0, m.routes)
+	for prefix, list := range m.static.AllSorted() {
+		for _, s := range list {
+			all = append(all, m.showStatic(prefix, s))
+		}
+	}
+	for prefix, r := range m.unicast.AllSorted() {
+		for ; r != nil; r = r.next {
+			all = append(all, m.showRoute(prefix, r))
+		}
+	}
+	return all
+}
+
+func (m *Machine) showRoute(prefix netip.Prefix, r *route) Route {
+	_, ok := m.usable(r.hops)
+	return Route{
+		Prefix: prefix, Origin: r.origin.name, Distance: r.origin.distance, Metric: r.metric,
+		Hops: m.showHops(r.hops), Usable: ok, Note: note(len(r.hops), ok),
+	}
+}
+
+func (m *Machine) showStatic(prefix netip.Prefix, s StaticRoute) Route {
+	hop := m.staticHop(s)
+	shown := m.showHops([]engine.NextHop{hop})
+	shown[0].Interface = cmp.Or(shown[0].Interface, s.If)
+	ok := m.running(hop.If)
+	return Route{Prefix: prefix, Origin: originStatic, Distance: s.Distance, Hops: shown, Usable: ok, Note: note(1, ok)}
+}
+
+func note(hops int, usable bool) string {
+	switch {
+	case !usable:
+		return "no next hop over a running interface"
+	case hops == 0:
+		return "leads nowhere"
+	}
+	return ""
+}
+
+func (m *Machine) showHops(hops []engine.NextHop) []Hop {
+	shown := make([]Hop, len(hops))
+	for i, h := range hops {
+		id := h.If
+		if id == 0 {
+			id = m.onLink(h.Gateway)
+		}
+		shown[i] = Hop{If: id, Gateway: h.Gateway, Running: m.running(id)}
+		if iface := m.ifaces[id]; iface != nil {
+			shown[i].Interface = iface.Name
+		}
+	}
+	return shown
+}
+
+func (m *Machine) showCounts() Counts {
+	c := Counts{Routes: m.routes, StaticRoutes: m.static.Size(), Tracked: m.tracked.Size(), Bad: m.counts.Snapshot()}
+	for _, t := range m.tracked.All() {
+		c.Trackers += len(t.trackers)
+	}
+	return c
+}
