@@ -1,0 +1,76 @@
+package script
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"grove/internal/engine"
+)
+
+// Engine runs the nodes of a lab.
+type Engine interface {
+	// Name is what --engine calls it: "sim" or "netns".
+	Name() string
+	// Now is the time since the nodes were started: virtual, or by the clock.
+	Now() time.Duration
+	// Do does one action. An action is done when Do returns: a host that joins has joined.
+	Do(ctx context.Context, a Action) error
+	// Wait lets time pass until done says so, and asks it again after whatever happens. It returns done's last word:
+	// false when within is over.
+	Wait(ctx context.Context, within time.Duration, done func() bool) (bool, error)
+	// Router returns what a router has now, for checks.
+	Router(ctx context.Context, node string, family engine.Family) (RouterState, error)
+	// Received returns what a host has received of a group since it joined.
+	Received(host string, group netip.Addr) Received
+	// Transitions returns all transitions since the start, in order.
+	Transitions() []Transition
+	// Close ends the nodes and leaves nothing behind.
+	Close() error
+}
+
+// RouterState is what checks ask of a router, for one address family.
+type RouterState struct {
+	Neighbors []Neighbor
+	Entries   []Entry
+}
+
+// Neighbor is a PIM neighbor.
+type Neighbor struct {
+	Interface string
+	Address   netip.Addr
+}
+
+// Entry is a multicast routing entry as `grove show ip mroute` prints it.
+type Entry struct {
+	Key       engine.Key
+	In        string   // incoming interface
+	Out       []string // outgoing interfaces, sorted
+	Upstream  string   // Joined, NotJoined
+	Register  string   // state of the register tunnel; empty: none
+	SPTbit    bool
+	Installed bool // the forwarding plane has it
+}
+
+// Received is what a host received of a group.
+type Received struct {
+	Packets    int           // different ones
+	Lost       int           // numbers that are missing between the first and the last; from 0 if the host had joined before
+	Duplicates int           // packets that came again
+	TTL        uint8         // of the last packet
+	Latency    time.Duration // of the last packet
+	MaxGap     time.Duration // the longest time without a packet while the source was sending
+}
+
+// Transition is a change of state on a node.
+type Transition struct {
+	At        time.Duration
+	Node      string
+	Machine   string // "pimsm/ipv4"
+	Entity    string
+	Interface string
+	Neighbor  netip.Addr
+	Key       engine.Key
+	Old, New  string
+	Cause     string
+}

@@ -1,0 +1,124 @@
+package script
+
+import (
+	"context"
+	"time"
+)
+
+// Result is the outcome of a run. In the simulator it is the same each time, to the byte: it holds no time of day.
+type Result struct {
+	Schema string       `json:"schema"`
+	Lab    string       `json:"lab"`
+	Engine string       `json:"engine"`
+	Steps  []StepResult `json:"steps"`
+}
+
+// StepResult is the outcome of a step.
+type StepResult struct {
+	Name        string        `json:"name"`
+	Start       time.Duration `json:"start_ns"` // since the nodes were started
+	Took        time.Duration `json:"took_ns"`  // until its checks were true
+	Findings    []Finding     `json:"findings"`
+	Transitions []Transition  `json:"transitions"`
+}
+
+// Schema names the version of Result.
+const Schema = "grove/lab/v1"
+
+// Status is the exit status of a run: 0 all checks true, 1 a check failed, 2 nothing to test.
+func (r *Result) Status() int {
+	checks := 0
+	for _, s := range r.Steps {
+		for _, f := range s.Findings {
+			checks++
+			if !f.True {
+				return 1
+			}
+		}
+	}
+	if checks == 0 {
+		return 2
+	}
+	return 0
+}
+
+// Watcher is told what happens while it happens.
+type Watcher interface {
+	Step(number, of int, step *Step)
+	Transition(t Transition)
+	Tree(flow Flow, lines []string)
+	StepDone(r *StepResult)
+}
+
+// Run runs a script on an engine whose nodes have been started. A step that fails does not end the run: the person
+// wants to see all that is wrong. An error is the engine's, not the lab's.
+func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w Watcher) (*Result, error) {
+	result := &Result{Schema: Schema, Lab: name, Engine: e.Name()}
+	shown := 0
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		w.Step(i+1, len(s.Steps), step)
+		r, err := runStep(ctx, t, step, e, func() {
+			for all := e.Transitions(); shown < len(all); shown++ {
+				w.Transition(all[shown])
+			}
+		})
+		if err != nil {
+			return result, err
+		}
+		result.Steps = append(result.Steps, *r)
+		eval := &evaluator{ctx: ctx, engine: e, topo: t}
+		for _, flow := range step.Show {
+			edges, err := eval.edges(flow)
+			if err != nil {
+				return result, err
+			}
+			w.Tree(flow, drawTree(edges))
+		}
+		w.StepDone(r)
+	}
+	return result, nil
+}
+
+func runStep(ctx context.Context, t *Topology, step *Step, e Engine, report func()) (*StepResult, error) {
+	r := &StepResult{Name: step.Name, Start: e.Now()}
+	eval := &evaluator{ctx: ctx, engine: e, topo: t, since: mark{
+		transitions: len(e.Transitions()),
+		received:    map[hostGroup]int{},
+	}}
+	checks := append(append([]Check(nil), step.Until...), step.Check...)
+	for _, c := range checks {
+		if c.Received != nil {
+			at := hostGroup{c.Received.Host, c.Received.Group}
+			eval.since.received[at] = e.Received(at.host, at.group).Packets
+		}
+	}
+	for _, a := range step.Do {
+		if err := e.Do(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	var fault error
+	_, err := e.Wait(ctx, step.Within, func() bool {
+		report()
+		_, ok, err := eval.all(step.Until, true)
+		if err != nil {
+			fault = err
+			return true
+		}
+		return ok
+	})
+	if err == nil {
+		err = fault
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Took = e.Now() - r.Start
+	if r.Findings, _, err = eval.all(checks, false); err != nil {
+		return nil, err
+	}
+	report()
+	r.Transitions = e.Transitions()[eval.since.transitions:]
+	return r, nil
+}

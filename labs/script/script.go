@@ -1,0 +1,245 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Script is script.yml: what happens in a lab, and what must be true.
+type Script struct {
+	Title string `yaml:"title"`
+	Steps []Step `yaml:"steps"`
+}
+
+// Step is a few actions and the checks that become true by them.
+type Step struct {
+	Name   string        `yaml:"name"`   // one sentence for the person at the terminal
+	Do     []Action      `yaml:"do"`     // all at once, in order
+	Until  []Check       `yaml:"until"`  // the step is over when all of these are true
+	Check  []Check       `yaml:"check"`  // then these must be true as well
+	Within time.Duration `yaml:"within"` // the longest that until may take; default 10 s
+	Show   []Flow        `yaml:"show"`   // draw the tree of these at the end of the step
+}
+
+// defaultWithin is how long a step may take if it does not say.
+const defaultWithin = 10 * time.Second
+
+// Flow is a source and a group; without a source it is the shared tree's (*,G).
+type Flow struct {
+	Source netip.Addr `yaml:"source"`
+	Group  netip.Addr `yaml:"group"`
+}
+
+// Action is one thing that happens. Exactly one field is set.
+type Action struct {
+	Join  *Membership `yaml:"join"`
+	Leave *Membership `yaml:"leave"`
+	Send  *Send       `yaml:"send"`
+	Stop  *Send       `yaml:"stop"`
+	Cut   string      `yaml:"cut"`  // a link, "r3-r5": both ends go down
+	Heal  string      `yaml:"heal"` // both ends come up again
+}
+
+// Membership is a host that joins or leaves a group, or one source of it.
+type Membership struct {
+	Host   string     `yaml:"host"`
+	Group  netip.Addr `yaml:"group"`
+	Source netip.Addr `yaml:"source"`
+}
+
+// Send is a host that sends to a group until it is stopped.
+type Send struct {
+	Host  string     `yaml:"host"`
+	Group netip.Addr `yaml:"group"`
+	Rate  int        `yaml:"rate"` // packets a second
+}
+
+// Check is one thing that must be true. Exactly one field is set.
+type Check struct {
+	Neighbors  *NeighborsCheck  `yaml:"neighbors"`
+	Entry      *EntryCheck      `yaml:"entry"`
+	Gone       *EntryCheck      `yaml:"gone"`
+	Tree       *TreeCheck       `yaml:"tree"`
+	Received   *ReceivedCheck   `yaml:"received"`
+	Transition *TransitionCheck `yaml:"transition"`
+}
+
+// NeighborsCheck: a router has exactly so many PIM neighbors of a family.
+type NeighborsCheck struct {
+	Node  string `yaml:"node"`
+	Count int    `yaml:"count"`
+	IPv6  bool   `yaml:"ipv6"`
+}
+
+// EntryCheck: a router has an entry, and what is said of it is so.
+type EntryCheck struct {
+	Node     string     `yaml:"node"`
+	Group    netip.Addr `yaml:"group"`
+	Source   netip.Addr `yaml:"source"`
+	In       string     `yaml:"in"`       // incoming interface
+	Out      *[]string  `yaml:"out"`      // outgoing interfaces, all of them
+	Upstream string     `yaml:"upstream"` // Joined or NotJoined
+	Register string     `yaml:"register"` // NoInfo, Join, Prune, JoinPending
+	SPT      *bool      `yaml:"spt"`      // the SPTbit
+}
+
+// TreeCheck: the forwarding entries of all routers together are this tree.
+type TreeCheck struct {
+	Flow `yaml:",inline"`
+	// Is lists the tree's edges, "r1>r3 r3>r5 r5>h3", in any order. A chain may be written as one: "r1>r3>r5>h3".
+	Is string `yaml:"is"`
+}
+
+// ReceivedCheck: what a member has received since it joined, by sequence number.
+type ReceivedCheck struct {
+	Host       string     `yaml:"host"`
+	Group      netip.Addr `yaml:"group"`
+	AtLeast    int        `yaml:"at-least"`   // packets
+	New        int        `yaml:"new"`        // packets since the step began
+	Lost       *int       `yaml:"lost"`       // at most; not said: any
+	Duplicates *int       `yaml:"duplicates"` // at most; not said: any
+}
+
+// TransitionCheck: such a transition happened since the step began. Empty fields match anything.
+type TransitionCheck struct {
+	Node   string     `yaml:"node"`
+	Entity string     `yaml:"entity"`
+	Source netip.Addr `yaml:"source"`
+	Group  netip.Addr `yaml:"group"`
+	Old    string     `yaml:"old"`
+	New    string     `yaml:"new"`
+}
+
+// ReadScript reads script.yml in dir and checks it against the topology.
+func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
+	const name = "script.yml"
+	data, err := fs.ReadFile(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	var s Script
+	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var faults []error
+	fault := func(step int, format string, args ...any) {
+		faults = append(faults, fmt.Errorf("%s: step %d (%s): %s", name, step+1, s.Steps[step].Name, fmt.Sprintf(format, args...)))
+	}
+	nodes := map[string]bool{}
+	for _, n := range t.Nodes {
+		nodes[n.Name] = true
+	}
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		if step.Within == 0 {
+			step.Within = defaultWithin
+		}
+		if step.Name == "" {
+			fault(i, "a step needs a name: one sentence that says what the person sees")
+		}
+		for _, a := range step.Do {
+			if n := a.count(); n != 1 {
+				fault(i, "an action is one of join, leave, send, stop, cut, heal; found %d", n)
+			}
+			for _, link := range []string{a.Cut, a.Heal} {
+				if link != "" {
+					if _, err := t.Link(link); err != nil {
+						fault(i, "%v", err)
+					}
+				}
+			}
+			if host, group := a.target(); host != "" || group.IsValid() {
+				if !nodes[host] {
+					fault(i, "there is no node %q in the topology", host)
+				}
+				if !group.IsMulticast() {
+					fault(i, "%v is not a multicast group", group)
+				}
+			}
+			if a.Send != nil && (a.Send.Rate < 1 || a.Send.Rate > 10000) {
+				fault(i, "send: rate %d: expected 1 to 10000 packets a second", a.Send.Rate)
+			}
+		}
+		for _, c := range append(append([]Check(nil), step.Until...), step.Check...) {
+			if n := c.count(); n != 1 {
+				fault(i, "a check is one of neighbors, entry, gone, tree, received, transition; found %d", n)
+			}
+			if node := c.node(); node != "" && !nodes[node] {
+				fault(i, "there is no node %q in the topology", node)
+			}
+			if c.Tree != nil {
+				if _, err := parseEdges(c.Tree.Is); err != nil {
+					fault(i, "%v", err)
+				}
+			}
+		}
+	}
+	return &s, errors.Join(faults...)
+}
+
+// Link returns the link that "r3-r5" names.
+func (t *Topology) Link(name string) (Link, error) {
+	a, b, ok := strings.Cut(name, "-")
+	if ok {
+		for _, l := range t.Links {
+			if l.A.Node == a && l.B.Node == b || l.A.Node == b && l.B.Node == a {
+				return l, nil
+			}
+		}
+	}
+	return Link{}, fmt.Errorf("there is no link %q in the topology: expected NODE-NODE", name)
+}
+
+func (a *Action) count() int {
+	return truths(a.Join != nil, a.Leave != nil, a.Send != nil, a.Stop != nil, a.Cut != "", a.Heal != "")
+}
+
+// target returns the host and the group of the actions that have them.
+func (a *Action) target() (string, netip.Addr) {
+	switch {
+	case a.Join != nil:
+		return a.Join.Host, a.Join.Group
+	case a.Leave != nil:
+		return a.Leave.Host, a.Leave.Group
+	case a.Send != nil:
+		return a.Send.Host, a.Send.Group
+	case a.Stop != nil:
+		return a.Stop.Host, a.Stop.Group
+	}
+	return "", netip.Addr{}
+}
+
+func (c *Check) count() int {
+	return truths(c.Neighbors != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil)
+}
+
+func (c *Check) node() string {
+	switch {
+	case c.Neighbors != nil:
+		return c.Neighbors.Node
+	case c.Entry != nil:
+		return c.Entry.Node
+	case c.Gone != nil:
+		return c.Gone.Node
+	case c.Received != nil:
+		return c.Received.Host
+	case c.Transition != nil:
+		return c.Transition.Node
+	}
+	return ""
+}
+
+func truths(list ...bool) (n int) {
+	for _, b := range list {
+		if b {
+			n++
+		}
+	}
+	return n
+}
