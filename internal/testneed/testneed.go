@@ -27,6 +27,34 @@ func Tool(t testing.TB, name string) string {
 	return path
 }
 
+// Built needs a program that a script of ours built or unpacked below .tools/bin, and returns where it is.
+func Built(t testing.TB, name, how string) string {
+	t.Helper()
+	path := filepath.Join(Module(t), ".tools", "bin", name)
+	if _, err := os.Stat(path); err != nil {
+		missing(t, "needs %s: %s", name, how)
+	}
+	return path
+}
+
+// Module returns the root of the module that the test is in.
+func Module(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
 // Shared needs the folder with captures, vectors and standards that lies beside a developer's checkout, and returns
 // its path. GROVE_SHARED names it if it is elsewhere. Users do not have it, so the tests that read it
 // have their own data as well.
@@ -35,16 +63,7 @@ func Shared(t testing.TB) string {
 	if dir := os.Getenv("GROVE_SHARED"); dir != "" {
 		return dir
 	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-	}
-	shared := filepath.Join(filepath.Dir(dir), "shared")
+	shared := filepath.Join(filepath.Dir(Module(t)), "shared")
 	if _, err := os.Stat(shared); err != nil {
 		missing(t, "needs the captures of ../shared beside the checkout (or GROVE_SHARED)")
 	}
