@@ -3,6 +3,8 @@ package igmp
 import (
 	"net/netip"
 	"time"
+
+	"grove/internal/engine"
 )
 
 // Config is the configuration of an igmp machine (IGMP for IPv4, MLD for IPv6), validated.
@@ -32,4 +34,46 @@ type InterfaceConfig struct {
 type StaticGroup struct {
 	Group  netip.Addr
 	Source netip.Addr
+}
+
+// WithDefaults returns c with the defaults of family f where a number or a time is zero. Querier stays as it is.
+func (c InterfaceConfig) WithDefaults(f engine.Family) InterfaceConfig {
+	number := func(p *int, value int) {
+		if *p == 0 {
+			*p = value
+		}
+	}
+	duration := func(p *time.Duration, value time.Duration) {
+		if *p == 0 {
+			*p = value
+		}
+	}
+	number(&c.Version, withSources-familyOf(f).offset)
+	number(&c.Robustness, 2)
+	duration(&c.QueryInterval, 125*time.Second)
+	duration(&c.QueryResponseInterval, 10*time.Second)
+	duration(&c.StartupQueryInterval, c.QueryInterval/4)
+	number(&c.StartupQueryCount, c.Robustness)
+	duration(&c.LastMemberQueryInterval, time.Second)
+	number(&c.LastMemberQueryCount, c.Robustness)
+	duration(&c.OlderHostPresent, time.Duration(c.Robustness)*c.QueryInterval+c.QueryResponseInterval)
+	number(&c.MaxGroups, 65536)
+	number(&c.MaxSources, 1024)
+	return c
+}
+
+// static joins the static groups of each group.
+func (c *InterfaceConfig) static() map[netip.Addr]level {
+	levels := make(map[netip.Addr]level)
+	for _, s := range c.StaticGroups {
+		l := level{mode: engine.Exclude}
+		if s.Source.IsValid() {
+			l = level{engine.Include, set{s.Source}}
+		}
+		if old, ok := levels[s.Group]; ok {
+			l = old.join(l)
+		}
+		levels[s.Group] = l
+	}
+	return levels
 }
