@@ -1,0 +1,43 @@
+package sim
+
+import (
+	"grove/internal/engine"
+	"grove/internal/ip"
+)
+
+// packet is an IP packet on its way. It is made once and shared by all its copies, and not changed; what differs among
+// copies, the TTL, travels in the event.
+type packet struct {
+	ip.Packet
+	size   int  // bytes, IP header included
+	data   bool // multicast data: forwarded by planes, counted by members
+	traced bool // every transmission is noted in Sim.hops
+	probe  probeHeader
+}
+
+func newPacket(d *ip.Packet) *packet {
+	p := &packet{Packet: *d, size: d.Len()}
+	p.data = d.Proto == engine.ProtoUDP && d.Dst.IsMulticast()
+	return p
+}
+
+// newData returns a data packet that was not made by a source here: what a machine injected or a plane held back.
+func newData(d *ip.Packet) *packet {
+	p := newPacket(d)
+	p.data = d.Dst.IsMulticast()
+	if d.Proto == engine.ProtoUDP && len(d.Payload) > udpHeader {
+		p.probe, _ = parseProbe(d.Payload[udpHeader:])
+	}
+	return p
+}
+
+const udpHeader = 8
+
+// with returns the packet as it is with a TTL.
+func (p *packet) with(ttl uint8) ip.Packet {
+	d := p.Packet
+	d.TTL = ttl
+	return d
+}
+
+func (p *packet) family() engine.Family { return engine.FamilyOf(p.Dst) }
