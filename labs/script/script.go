@@ -30,6 +30,12 @@ type Step struct {
 // defaultWithin is how long a step may take if it does not say.
 const defaultWithin = 10 * time.Second
 
+// What a sender sends if the script does not say.
+const (
+	defaultTTL  = 64
+	defaultSize = 100
+)
+
 // Flow is a source and a group; without a source it is the shared tree's (*,G).
 type Flow struct {
 	Source netip.Addr `yaml:"source"`
@@ -44,6 +50,23 @@ type Action struct {
 	Stop  *Send       `yaml:"stop"`
 	Cut   string      `yaml:"cut"`  // a link, "r3-r5": both ends go down
 	Heal  string      `yaml:"heal"` // both ends come up again
+
+	Address *Address `yaml:"address"` // an address comes or goes, as by a person's `ip address`
+	Reload  *Reload  `yaml:"reload"`  // a router gets another configuration
+}
+
+// Address is an address that is added to an interface, or removed from it.
+type Address struct {
+	Node      string       `yaml:"node"`
+	Interface string       `yaml:"interface"`
+	Add       netip.Prefix `yaml:"add"`
+	Remove    netip.Prefix `yaml:"remove"`
+}
+
+// Reload gives a node the configuration in another file of the lab's folder.
+type Reload struct {
+	Node   string `yaml:"node"`
+	Config string `yaml:"config"`
 }
 
 // Membership is a host that joins or leaves a group, or one source of it.
@@ -58,6 +81,8 @@ type Send struct {
 	Host  string     `yaml:"host"`
 	Group netip.Addr `yaml:"group"`
 	Rate  int        `yaml:"rate"` // packets a second
+	TTL   int        `yaml:"ttl"`  // default 64
+	Size  int        `yaml:"size"` // bytes of the IP packet; default 100
 }
 
 // Check is one thing that must be true. Exactly one field is set.
@@ -145,7 +170,7 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 		for _, a := range step.Do {
 			if n := a.count(); n != 1 {
-				fault(i, "an action is one of join, leave, send, stop, cut, heal; found %d", n)
+				fault(i, "an action is one of join, leave, send, stop, cut, heal, address, reload; found %d", n)
 			}
 			for _, link := range []string{a.Cut, a.Heal} {
 				if link != "" {
@@ -161,6 +186,17 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 				if !group.IsMulticast() {
 					fault(i, "%v is not a multicast group", group)
 				}
+			}
+			for _, node := range a.nodes() {
+				if !nodes[node] {
+					fault(i, "there is no node %q in the topology", node)
+				}
+			}
+			if a.Send != nil && a.Send.TTL == 0 {
+				a.Send.TTL = defaultTTL
+			}
+			if a.Send != nil && a.Send.Size == 0 {
+				a.Send.Size = defaultSize
 			}
 			if a.Send != nil && (a.Send.Rate < 1 || a.Send.Rate > 10000) {
 				fault(i, "send: rate %d: expected 1 to 10000 packets a second", a.Send.Rate)
@@ -197,7 +233,8 @@ func (t *Topology) Link(name string) (Link, error) {
 }
 
 func (a *Action) count() int {
-	return truths(a.Join != nil, a.Leave != nil, a.Send != nil, a.Stop != nil, a.Cut != "", a.Heal != "")
+	return truths(a.Join != nil, a.Leave != nil, a.Send != nil, a.Stop != nil, a.Cut != "", a.Heal != "",
+		a.Address != nil, a.Reload != nil)
 }
 
 // target returns the host and the group of the actions that have them.
@@ -213,6 +250,17 @@ func (a *Action) target() (string, netip.Addr) {
 		return a.Stop.Host, a.Stop.Group
 	}
 	return "", netip.Addr{}
+}
+
+// nodes returns the routers that the action changes.
+func (a *Action) nodes() []string {
+	switch {
+	case a.Address != nil:
+		return []string{a.Address.Node}
+	case a.Reload != nil:
+		return []string{a.Reload.Node}
+	}
+	return nil
 }
 
 func (c *Check) count() int {

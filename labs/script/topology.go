@@ -17,11 +17,13 @@ type Topology struct {
 	Links []Link
 }
 
-// Node is a router or a host.
+// Node is a router, a host, or a bridge: a LAN with more than two ends.
 type Node struct {
-	Name    string
-	Config  string // the grove configuration that is bound to /etc/grove/grove.yml, relative to the lab's folder
-	Sysctls map[string]string
+	Name     string
+	Config   string // the grove configuration that is bound to /etc/grove/grove.yml, relative to the lab's folder
+	Sysctls  map[string]string
+	Bridge   bool // containerlab's kind: bridge
+	Snooping bool // of a bridge: IGMP and MLD snooping, asked for by the label grove.snooping
 }
 
 // Link is a cable between two interfaces.
@@ -51,6 +53,7 @@ type nodeFile struct {
 	Kind    string
 	Binds   []string
 	Sysctls map[string]string
+	Labels  map[string]string
 }
 
 // ReadTopology reads the one *.clab.yml in dir.
@@ -86,6 +89,11 @@ func ReadTopology(dir fs.FS) (*Topology, error) {
 		kind := nf.Kind
 		if kind == "" {
 			kind = file.Topology.Defaults.Kind
+		}
+		if kind == "bridge" {
+			known[name] = true
+			t.Nodes = append(t.Nodes, Node{Name: name, Bridge: true, Snooping: nf.Labels["grove.snooping"] == "true"})
+			continue
 		}
 		for _, from := range []map[string]string{file.Topology.Defaults.Sysctls, file.Topology.Kinds[kind].Sysctls, nf.Sysctls} {
 			for k, v := range from {

@@ -1,0 +1,17 @@
+// Package netns runs a lab on the real kernel: a network namespace per node, a veth pair per link, and a groved process
+// in each namespace, as containerlab would, without Docker. It needs root.
+//
+// # Files
+//
+//   - space.go: namespaces and links
+//   - node.go: a node: its namespace, its groved, its API
+//   - engine.go: Engine, which implements script.Engine
+//   - member.go: what the hosts of a lab send and receive
+//
+// While a lab runs, or after it was run with --keep, its namespaces can be entered:
+//
+//	ip netns exec grove-06-pim-sm-r1 grove -s /run/grove/lab/06-pim-sm/r1.sock show ip mroute
+//
+// Nothing is left behind: Close ends the processes that the engine started and deletes its namespaces, and Down does
+// the same for a run that was killed.
+package netns

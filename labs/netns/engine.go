@@ -1,0 +1,331 @@
+package netns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"connectrpc.com/connect"
+
+	grovev1 "grove/daemon/api/grove/v1"
+	"grove/internal/engine"
+	"grove/labs/script"
+)
+
+// Options say where things are.
+type Options struct {
+	Groved string // the program
+	RunDir string // for sockets and configurations; default /run/grove/lab
+}
+
+// Engine runs one lab. It implements script.Engine.
+type Engine struct {
+	lab    fs.FS
+	topo   *script.Topology
+	dir    string
+	nodes  map[string]*node
+	order  []*node
+	start  time.Time
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+
+	mu          sync.Mutex
+	transitions []script.Transition
+	members     map[memberKey]*member
+	senders     map[memberKey]*sender
+	changed     chan struct{} // has one element when something has changed
+}
+
+var _ script.Engine = (*Engine)(nil)
+
+// prefix marks the namespaces of labs.
+const prefix = "grove-"
+
+// spaceName returns the name of a node's namespace.
+func spaceName(lab, node string) string { return prefix + lab + "-" + node }
+
+// New builds the lab in the folder lab: namespaces, cables, and a groved in each. It returns when all of them answer.
+func New(ctx context.Context, lab fs.FS, topo *script.Topology, opts Options) (*Engine, error) {
+	if opts.RunDir == "" {
+		opts.RunDir = "/run/grove/lab"
+	}
+	e := &Engine{
+		lab:     lab,
+		topo:    topo,
+		dir:     filepath.Join(opts.RunDir, topo.Name),
+		nodes:   map[string]*node{},
+		members: map[memberKey]*member{},
+		senders: map[memberKey]*sender{},
+		changed: make(chan struct{}, 1),
+	}
+	if err := e.build(ctx, opts.Groved); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Engine) build(ctx context.Context, groved string) error {
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
+		return err
+	}
+	for _, n := range e.topo.Nodes {
+		s, err := newSpace(spaceName(e.topo.Name, n.Name))
+		if err != nil {
+			return err
+		}
+		nd := &node{
+			Node: n, space: s,
+			socket: filepath.Join(e.dir, n.Name+".sock"), config: filepath.Join(e.dir, n.Name+".yml"),
+		}
+		e.nodes[n.Name] = nd
+		e.order = append(e.order, nd)
+		if n.Bridge {
+			err = s.bridge(n.Snooping)
+		} else {
+			err = s.sysctl(n.Sysctls)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, l := range e.topo.Links {
+		if err := e.nodes[l.A.Node].space.cable(l.A.Interface, e.nodes[l.B.Node].space, l.B.Interface); err != nil {
+			return err
+		}
+		for _, end := range []script.Endpoint{l.A, l.B} {
+			if n := e.nodes[end.Node]; n.Bridge {
+				if err := n.space.addPort(end.Interface); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	watching, cancel := context.WithCancel(context.Background())
+	e.cancel = cancel
+	e.start = time.Now()
+	for _, n := range e.routers() {
+		data, err := fs.ReadFile(e.lab, n.Config)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.Name, err)
+		}
+		if err := os.WriteFile(n.config, data, 0o644); err != nil {
+			return err
+		}
+		if err := n.start(groved); err != nil {
+			return err
+		}
+	}
+	ready, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	for _, n := range e.routers() {
+		if err := e.follow(ready, watching, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// routers returns the nodes that run a groved: all but the bridges.
+func (e *Engine) routers() []*node {
+	var list []*node
+	for _, n := range e.order {
+		if !n.Bridge {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// follow collects the transitions of a node until watching ends.
+func (e *Engine) follow(ready, watching context.Context, n *node) error {
+	opening, opened := context.WithCancel(watching)
+	undo := context.AfterFunc(ready, opened)
+	stream, err := n.watch(opening)
+	if !undo() && err == nil {
+		err = ready.Err()
+	}
+	if err != nil {
+		opened()
+		return err
+	}
+	e.tasks.Add(1)
+	go func() {
+		defer e.tasks.Done()
+		defer opened()
+		for stream.Receive() {
+			if t := stream.Msg().GetTransition(); t != nil {
+				e.note(transition(n.Name, stream.Msg().GetTime().AsTime().Sub(e.start), t))
+			}
+		}
+	}()
+	return nil
+}
+
+func transition(name string, at time.Duration, t *grovev1.Transition) script.Transition {
+	return script.Transition{
+		At: at, Node: name, Machine: t.Machine, Entity: t.Entity, Interface: t.Interface,
+		Neighbor: address(t.Neighbor), Key: engine.Key{Source: address(t.Source), Group: address(t.Group)},
+		Old: t.Old, New: t.New, Cause: t.Cause,
+	}
+}
+
+// address parses what the API prints: empty and "*" are no address.
+func address(s string) netip.Addr {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a
+}
+
+// note keeps a transition. Streams of several nodes come in any order: the list is kept in order of time.
+func (e *Engine) note(t script.Transition) {
+	e.mu.Lock()
+	e.transitions = append(e.transitions, t)
+	e.mu.Unlock()
+	e.wake()
+}
+
+// wake tells Wait that something has changed.
+func (e *Engine) wake() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Name implements script.Engine.
+func (e *Engine) Name() string { return "netns" }
+
+// Now implements script.Engine.
+func (e *Engine) Now() time.Duration { return time.Since(e.start) }
+
+// Wait implements script.Engine. Counters and the kernel's tables change without an event that we see, so the question
+// is asked again every 20 ms as well.
+func (e *Engine) Wait(ctx context.Context, within time.Duration, done func() bool) (bool, error) {
+	end := time.NewTimer(within)
+	defer end.Stop()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if done() {
+			return true, nil
+		}
+		select {
+		case <-e.changed:
+		case <-again.C:
+		case <-end.C:
+			return done(), nil
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		for _, n := range e.routers() {
+			select {
+			case <-n.ended:
+				return false, fmt.Errorf("%s: groved ended:\n%s", n.Name, n.log.String())
+			default:
+			}
+		}
+	}
+}
+
+// Do implements script.Engine.
+func (e *Engine) Do(ctx context.Context, a script.Action) error {
+	switch {
+	case a.Join != nil:
+		return e.join(a.Join)
+	case a.Leave != nil:
+		return e.leave(a.Leave)
+	case a.Send != nil:
+		return e.send(a.Send)
+	case a.Stop != nil:
+		return e.stopSending(a.Stop)
+	case a.Cut != "":
+		return e.setLink(a.Cut, false)
+	case a.Address != nil:
+		return e.nodes[a.Address.Node].space.address(a.Address)
+	case a.Reload != nil:
+		return e.reload(a.Reload)
+	default:
+		return e.setLink(a.Heal, true)
+	}
+}
+
+// reload gives a groved another configuration and asks it to read it.
+func (e *Engine) reload(r *script.Reload) error {
+	data, err := fs.ReadFile(e.lab, r.Config)
+	if err != nil {
+		return err
+	}
+	n := e.nodes[r.Node]
+	if err := os.WriteFile(n.config, data, 0o644); err != nil {
+		return err
+	}
+	return n.cmd.Process.Signal(syscall.SIGHUP)
+}
+
+// setLink sets both ends of a link: a cut cable is seen on both sides.
+func (e *Engine) setLink(name string, up bool) error {
+	l, err := e.topo.Link(name)
+	if err != nil {
+		return err
+	}
+	for _, end := range []script.Endpoint{l.A, l.B} {
+		if err := e.nodes[end.Node].space.setLink(end.Interface, up); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Router implements script.Engine.
+func (e *Engine) Router(ctx context.Context, name string, family engine.Family) (script.RouterState, error) {
+	n := e.nodes[name]
+	var s script.RouterState
+	nbrs, err := n.client.ListPIMNeighbors(ctx, connect.NewRequest(&grovev1.ListPIMNeighborsRequest{Family: grovev1.Family(family)}))
+	if err != nil {
+		return s, fmt.Errorf("%s: neighbors: %w", name, err)
+	}
+	routes, err := n.client.ListMroutes(ctx, connect.NewRequest(&grovev1.ListMroutesRequest{Family: grovev1.Family(family)}))
+	if err != nil {
+		return s, fmt.Errorf("%s: multicast routes: %w", name, err)
+	}
+	return script.StateOf(nbrs.Msg, routes.Msg), nil
+}
+
+// Transitions implements script.Engine.
+func (e *Engine) Transitions() []script.Transition {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.transitions)
+}
+
+// Close implements script.Engine.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	for _, s := range e.senders {
+		s.stop()
+	}
+	for _, m := range e.members {
+		m.stop()
+	}
+	e.mu.Unlock()
+	if e.cancel != nil {
+		e.cancel()
+	}
+	var errs []error
+	for _, n := range e.order {
+		errs = append(errs, n.stop())
+	}
+	e.tasks.Wait()
+	errs = append(errs, os.RemoveAll(e.dir))
+	return errors.Join(errs...)
+}

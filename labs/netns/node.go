@@ -1,0 +1,114 @@
+package netns
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"connectrpc.com/connect"
+
+	grovev1 "grove/daemon/api/grove/v1"
+	"grove/daemon/api/grove/v1/grovev1connect"
+	"grove/labs/script"
+)
+
+// node is a router or a host: a namespace with a groved in it.
+type node struct {
+	script.Node
+	space  *space
+	socket string // of its API
+	config string // the file it reads
+	cmd    *exec.Cmd
+	log    lockedBuffer
+	ended  chan struct{} // closed when groved has ended
+	client grovev1connect.RouterServiceClient
+}
+
+// lockedBuffer collects what a process prints.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// start starts groved in the node's namespace.
+func (n *node) start(groved string) error {
+	n.cmd = exec.Command(groved, "-c", n.config, "--socket", n.socket)
+	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	if err := n.space.do(n.cmd.Start); err != nil {
+		return fmt.Errorf("%s: start groved: %w", n.Name, err)
+	}
+	n.ended = make(chan struct{})
+	go func() {
+		n.cmd.Wait()
+		close(n.ended)
+	}()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", n.socket)
+	}}
+	n.client = grovev1connect.NewRouterServiceClient(&http.Client{Transport: transport}, "http://"+n.Name)
+	return nil
+}
+
+// watch opens the stream of transitions, as soon as groved answers.
+func (n *node) watch(ctx context.Context) (*connect.ServerStreamForClient[grovev1.WatchResponse], error) {
+	retry := time.NewTicker(10 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		if _, err := os.Stat(n.socket); err == nil {
+			stream, err := n.client.Watch(ctx, connect.NewRequest(&grovev1.WatchRequest{}))
+			if err == nil && stream.Receive() { // Ready: all that follows is streamed
+				return stream, nil
+			}
+		}
+		select {
+		case <-retry.C:
+		case <-n.ended:
+			return nil, fmt.Errorf("%s: groved ended (%v):\n%s", n.Name, n.cmd.ProcessState, n.log.String())
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%s: groved does not answer: %w\n%s", n.Name, ctx.Err(), n.log.String())
+		}
+	}
+}
+
+// grace is how long groved may take to say goodbye.
+const grace = 2 * time.Second
+
+// stop ends groved and deletes the namespace.
+func (n *node) stop() error {
+	var err error
+	if n.ended != nil {
+		n.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-n.ended:
+		case <-time.After(grace):
+			n.cmd.Process.Kill()
+			<-n.ended
+			err = fmt.Errorf("%s: groved did not end within %v", n.Name, grace)
+		}
+	}
+	if n.space != nil {
+		err = errors.Join(err, n.space.close())
+	}
+	os.Remove(n.socket)
+	return err
+}
