@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"connectrpc.com/connect"
-
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/internal/engine"
 	"grove/labs/script"
@@ -289,16 +287,10 @@ func (e *Engine) setLink(name string, up bool) error {
 // Router implements script.Engine.
 func (e *Engine) Router(ctx context.Context, name string, family engine.Family) (script.RouterState, error) {
 	n := e.nodes[name]
-	var s script.RouterState
-	nbrs, err := n.client.ListPIMNeighbors(ctx, connect.NewRequest(&grovev1.ListPIMNeighborsRequest{Family: grovev1.Family(family)}))
-	if err != nil {
-		return s, fmt.Errorf("%s: neighbors: %w", name, err)
+	if n.Bridge {
+		return script.RouterState{}, nil
 	}
-	routes, err := n.client.ListMroutes(ctx, connect.NewRequest(&grovev1.ListMroutesRequest{Family: grovev1.Family(family)}))
-	if err != nil {
-		return s, fmt.Errorf("%s: multicast routes: %w", name, err)
-	}
-	return script.StateOf(nbrs.Msg, routes.Msg), nil
+	return script.Ask(ctx, name, n.client, family)
 }
 
 // Transitions implements script.Engine.

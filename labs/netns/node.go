@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"sync"
@@ -15,6 +13,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"grove/daemon/api"
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/labs/script"
@@ -62,10 +61,7 @@ func (n *node) start(groved string) error {
 		n.cmd.Wait()
 		close(n.ended)
 	}()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", n.socket)
-	}}
-	n.client = grovev1connect.NewRouterServiceClient(&http.Client{Transport: transport}, "http://"+n.Name)
+	n.client = api.Dial(n.socket)
 	return nil
 }
 

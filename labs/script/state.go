@@ -1,15 +1,37 @@
 package script
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 
+	"connectrpc.com/connect"
+
 	grovev1 "grove/daemon/api/grove/v1"
+	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/internal/engine"
 )
 
-// StateOf returns what the management API says of a router as checks see it: every engine answers by the API's types.
-func StateOf(neighbors *grovev1.ListPIMNeighborsResponse, routes *grovev1.ListMroutesResponse) RouterState {
+// Ask returns the state of the router that answers c. Every engine answers by the management API, so that a check sees
+// what a person would.
+func Ask(ctx context.Context, name string, c grovev1connect.RouterServiceClient, f engine.Family) (RouterState, error) {
+	family := grovev1.Family(f)
+	neighbors, err := c.ListPIMNeighbors(ctx, connect.NewRequest(&grovev1.ListPIMNeighborsRequest{Family: family}))
+	if connect.CodeOf(err) == connect.CodeFailedPrecondition {
+		return RouterState{}, nil // PIM does not run there for this family
+	}
+	if err != nil {
+		return RouterState{}, fmt.Errorf("%s: PIM neighbors: %w", name, err)
+	}
+	routes, err := c.ListMroutes(ctx, connect.NewRequest(&grovev1.ListMroutesRequest{Family: family}))
+	if err != nil {
+		return RouterState{}, fmt.Errorf("%s: multicast routes: %w", name, err)
+	}
+	return stateOf(neighbors.Msg, routes.Msg), nil
+}
+
+func stateOf(neighbors *grovev1.ListPIMNeighborsResponse, routes *grovev1.ListMroutesResponse) RouterState {
 	var s RouterState
 	for _, n := range neighbors.Neighbors {
 		s.Neighbors = append(s.Neighbors, Neighbor{Interface: n.Interface, Address: addr(n.Address)})
