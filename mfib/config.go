@@ -1,6 +1,7 @@
 package mfib
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -18,6 +19,11 @@ type Config struct {
 	// CheckInterval is the time in which every row's counters are read once; default 4 s: a row that someone deleted
 	// is back by then.
 	CheckInterval time.Duration
+	// RewriteEvery has each row written again, as it is, at every so many checks, which repairs a row that someone
+	// changed; default 0: never.
+	RewriteEvery int
+	// UpcallRate bounds the Creations per second of an interface; default 5,000.
+	UpcallRate int
 }
 
 // InterfaceConfig is what mfib enforces on an interface.
@@ -26,4 +32,14 @@ type InterfaceConfig struct {
 	TTLThreshold uint8           // packets with this TTL or less do not leave; 0: any above 1 leave
 	// Boundaries are group prefixes that cross the interface in neither direction (RFC 2365).
 	Boundaries []netip.Prefix
+}
+
+// withDefaults returns c with the defaults for what is zero.
+func (c Config) withDefaults() Config {
+	c.MaxEntries = cmp.Or(c.MaxEntries, 1_000_000)
+	c.MaxNegative = cmp.Or(c.MaxNegative, 100_000)
+	c.NegativeLife = cmp.Or(c.NegativeLife, 60*time.Second)
+	c.CheckInterval = cmp.Or(c.CheckInterval, 4*time.Second)
+	c.UpcallRate = cmp.Or(c.UpcallRate, 5000)
+	return c
 }

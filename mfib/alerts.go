@@ -1,0 +1,198 @@
+package mfib
+
+import (
+	"net/netip"
+	"slices"
+
+	"grove/internal/engine"
+)
+
+// source is an address that packets come from. Who owns the entries of it depends on the way to it, so the MRIB is asked if
+// there is a choice.
+type source struct {
+	path    engine.Path
+	known   bool // the MRIB has answered
+	entries []*entry
+}
+
+// rpfInterface returns the interface of the MRIB's next hop.
+func (s *source) rpfInterface() engine.IfID {
+	if len(s.path.Hops) == 0 {
+		return 0
+	}
+	return s.path.Hops[0].If
+}
+
+// follow has the way to the source of an entry tracked.
+func (m *Machine) follow(e *entry) {
+	s := m.sources[e.key.Source]
+	if s == nil {
+		s = &source{}
+		m.sources[e.key.Source] = s
+		m.emit(engine.Track{From: m.id, Addr: e.key.Source})
+	}
+	e.source, e.sourceAt = s, len(s.entries)
+	s.entries = append(s.entries, e)
+}
+
+// unfollow ends follow.
+func (m *Machine) unfollow(e *entry) {
+	s := e.source
+	if s == nil {
+		return
+	}
+	last := s.entries[len(s.entries)-1]
+	s.entries[e.sourceAt], last.sourceAt = last, e.sourceAt
+	s.entries = s.entries[:len(s.entries)-1]
+	e.source = nil
+	if len(s.entries) == 0 {
+		delete(m.sources, e.key.Source)
+		m.emit(engine.Untrack{From: m.id, Addr: e.key.Source})
+	}
+}
+
+// followAll tracks all sources if several protocols route, and none if not.
+func (m *Machine) followAll() {
+	for p := m.all.Front(); p != nil; p = p.Next() {
+		e := p.Value.(*entry)
+		m.unfollow(e)
+		if m.several() && e.isSG() {
+			m.follow(e)
+		}
+	}
+}
+
+// path takes the MRIB's way to a source.
+func (m *Machine) path(ev engine.Path) {
+	s := m.sources[ev.Addr]
+	if s == nil {
+		return
+	}
+	s.path, s.known = ev, true
+	for _, e := range s.entries {
+		m.touch(e)
+	}
+}
+
+// ownerOf returns the component that owns the incoming interface of an (S,G) entry (rule 1 and section 3.1): the protocol
+// of the MRIB's next hop to S. Where that is nobody's it is the first that names an incoming interface.
+func (m *Machine) ownerOf(e *entry) *component {
+	if !e.isSG() {
+		return nil // section 3.1: the dispatcher itself owns (*,G) and (*,*) entries
+	}
+	if m.several() {
+		if e.source == nil || !e.source.known {
+			return e.owner
+		}
+		if c := m.componentOf(m.ifaces[e.source.rpfInterface()]); c != nil {
+			return c
+		}
+		for _, w := range e.wants {
+			if w.In != 0 && m.mayUse(w.by, m.ifaces[w.In]) {
+				return w.by
+			}
+		}
+		return nil
+	}
+	for _, c := range m.speakers {
+		if e.wantOf(c) != nil {
+			return c
+		}
+	}
+	if len(e.wants) > 0 {
+		return e.wants[0].by
+	}
+	return nil
+}
+
+// chooseOwner finds the owner, and tells the former and the new one if it changed (rule 1).
+func (m *Machine) chooseOwner(e *entry) {
+	if !e.isSG() || m.several() && !e.source.known {
+		return
+	}
+	owner := m.ownerOf(e)
+	if owner == e.owner {
+		return
+	}
+	former := e.owner
+	e.owner, e.alerted = owner, false
+	if !m.several() || !e.ownerKnown {
+		e.ownerKnown = m.several()
+		return
+	}
+	var id engine.MachineID
+	if owner != nil {
+		id = owner.id
+	}
+	for _, c := range []*component{former, owner} {
+		if c != nil {
+			m.emit(engine.OwnerChanged{To: c.id, Key: e.key, Owner: id})
+		}
+	}
+}
+
+// alert tells the owner of an (S,G) entry what the others want of it, and every component what the others want of a
+// (*,G), if that is not what it was told last (rules 4 and 5, section 3.1.1).
+func (m *Machine) alert(e *entry) {
+	if !m.several() || e.undecided() {
+		return
+	}
+	if e.isSG() {
+		if e.owner == nil {
+			return
+		}
+		others := slices.ContainsFunc(e.wants, func(w *want) bool { return w.by != e.owner && m.leaves(e, w) })
+		if e.alerted && others == e.isJoined(e.owner) || !e.alerted && !others && e.wantOf(e.owner) == nil {
+			return
+		}
+		e.alerted = true
+		m.tellJoined(e, e.owner, others)
+		return
+	}
+	if !e.key.Group.IsValid() {
+		return // wildcard receivers speak of (*,*): see alertWildcards
+	}
+	for _, c := range m.speakers {
+		others := slices.ContainsFunc(m.speakers, func(o *component) bool { return o != c && m.interested(e, o) })
+		if others != e.isJoined(c) {
+			m.tellJoined(e, c, others)
+		}
+	}
+}
+
+func (e *entry) isJoined(c *component) bool { return e.joined&(1<<c.index) != 0 }
+
+func (m *Machine) tellJoined(e *entry, c *component, joined bool) {
+	e.joined &^= 1 << c.index
+	kind := engine.PruneAlert
+	if joined {
+		e.joined |= 1 << c.index
+		kind = engine.JoinAlert
+	}
+	m.emit(engine.Alert{To: c.id, Kind: kind, Key: e.key})
+}
+
+// interested says whether c wants data for the group of a (*,G) entry (RFC 2715, section 2.2, the component-group table).
+func (m *Machine) interested(e *entry, c *component) bool {
+	if w := e.wantOf(c); w != nil && m.leaves(e, w) {
+		return true
+	}
+	return slices.ContainsFunc(c.wildcard, func(p netip.Prefix) bool { return p.Contains(e.key.Group) })
+}
+
+// alertWildcards tells every component whether others are wildcard receivers: then it must be one for its own sources
+// (rule 6).
+func (m *Machine) alertWildcards() {
+	for _, c := range m.speakers {
+		others := slices.ContainsFunc(m.speakers, func(o *component) bool { return o != c && len(o.wildcard) > 0 })
+		if others == c.joined {
+			continue
+		}
+		c.joined = others
+		kind := engine.PruneAlert
+		if others {
+			kind = engine.JoinAlert
+		}
+		m.emit(engine.Alert{To: c.id, Kind: kind})
+	}
+}

@@ -1,0 +1,202 @@
+package mfib
+
+import (
+	"container/list"
+	"slices"
+	"time"
+
+	"grove/internal/engine"
+)
+
+// entry is all that is known of a key. It lives while somebody wants it, while an answer or the end of a negative entry
+// is awaited, and until its row is out of the kernel.
+type entry struct {
+	key   engine.Key
+	wants []*want // sorted by protocol
+	row   row     // what the kernel has
+	since time.Time
+	place *list.Element // in Machine.all
+	dirty bool          // in Machine.dirty
+
+	waiting  *waiting  // for answers to a Creation; nil: not waiting
+	negative *negative // made by this machine; nil: not
+	arrival  engine.IfID
+
+	owner      *component // of the incoming interface
+	ownerKnown bool       // the owner has been found before
+	source     *source    // if several protocols route
+	sourceAt   int        // in source.entries
+	// alerted says that the owner (of an (S,G)) has been told by an alert what the others want; joined is the set of
+	// those who have been told that others want it, by index of component.
+	alerted bool
+	joined  uint32
+
+	read    reading // as the kernel last counted
+	before  reading // what it had counted when it lost the row
+	checks  int     // since the row was written
+	rewrite bool    // write the row also if it is as it was
+	failed  bool    // the kernel refused the row, and has not been asked again
+	err     string  // what it said when it last did
+}
+
+// want is what one component wants of an entry.
+type want struct {
+	by *component
+	*engine.Want
+	fault     string // what keeps it from being as wanted
+	told      string // the fault that the component has been told of
+	installed bool   // has been told Installed
+	reported  reading
+	reportAt  time.Time     // of the last Activity
+	timer     *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
+}
+
+// reading is what the kernel counts of a row.
+type reading struct{ packets, bytes, wrongIf uint64 }
+
+func (r reading) plus(o reading) reading {
+	return reading{r.packets + o.packets, r.bytes + o.bytes, r.wrongIf + o.wrongIf}
+}
+
+// row is a row of the kernel's table, less its key.
+type row struct {
+	present bool
+	parent  engine.VIF
+	ttl     [engine.MaxVIFs]uint8
+}
+
+// names says whether the row has the bit of a VIF, or has it as parent.
+func (r *row) names(n int) bool { return r.present && (int(r.parent) == n || r.ttl[n] != 0) }
+
+// total is what was counted since the entry began, across rewrites.
+func (e *entry) total() reading { return e.before.plus(e.read) }
+
+// lost remembers what was counted, for the kernel begins anew.
+func (e *entry) lost() {
+	e.before, e.read = e.before.plus(e.read), reading{}
+}
+
+// wantOf returns what c wants of the entry, or nil.
+func (e *entry) wantOf(c *component) *want {
+	for _, w := range e.wants {
+		if w.by == c {
+			return w
+		}
+	}
+	return nil
+}
+
+func (e *entry) isSG() bool { return e.key.Source.IsValid() }
+
+// entry returns the entry of a key, new if need be.
+func (m *Machine) entry(k engine.Key) *entry {
+	e := m.entries[k]
+	if e == nil {
+		e = &entry{key: k, since: m.now}
+		e.place = m.all.PushBack(e)
+		m.entries[k] = e
+		m.startChecks()
+		if e.isSG() && m.several() {
+			m.follow(e)
+		}
+	}
+	return e
+}
+
+// touch has the row of an entry computed at Settled.
+func (m *Machine) touch(e *entry) {
+	if !e.dirty {
+		e.dirty = true
+		m.dirty = append(m.dirty, e)
+	}
+}
+
+func (m *Machine) touchAll() {
+	for p := m.all.Front(); p != nil; p = p.Next() {
+		m.touch(p.Value.(*entry))
+	}
+}
+
+// setWant takes what c wants of an entry, in the place of what it wanted before.
+func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
+	w := e.wantOf(c)
+	if w == nil {
+		w = &want{by: c, reportAt: m.now, reported: e.total()}
+		e.wants = append(e.wants, w)
+		slices.SortFunc(e.wants, func(a, b *want) int { return compareComponents(a.by, b.by) })
+	}
+	w.Want = ev
+	if !m.registerNeeded && (len(ev.Encap) > 0 || ev.Tap || !e.isSG() && (ev.In == 0 || m.several())) {
+		m.registerNeeded, m.vifsStale = true, true
+	}
+	m.setTimer(e, w)
+	m.touch(e)
+}
+
+// setTimer times what a want asks for: the end of a negative entry, or Activity at an interval that the checks of all
+// rows are too slow for.
+func (m *Machine) setTimer(e *entry, w *want) {
+	var after time.Duration
+	var do func(time.Time)
+	switch {
+	case w.Negative != "" && w.Expires > 0:
+		after, do = w.Expires, func(time.Time) { m.expire(e, w) }
+	case w.Activity > 0 && w.Activity < m.cfg.CheckInterval:
+		after, do = w.Activity, func(now time.Time) {
+			m.toRead = append(m.toRead, e.key)
+			m.timers.Set(w.timer, now.Add(w.Activity))
+		}
+	default:
+		if w.timer != nil {
+			m.timers.Stop(w.timer)
+		}
+		return
+	}
+	if w.timer == nil {
+		w.timer = new(engine.Timer)
+	}
+	w.timer.Do = do
+	m.timers.Set(w.timer, m.now.Add(after))
+}
+
+// dropWant ends what a component wants of an entry.
+func (m *Machine) dropWant(e *entry, w *want) {
+	if w.timer != nil {
+		m.timers.Stop(w.timer)
+	}
+	e.wants = slices.DeleteFunc(e.wants, func(o *want) bool { return o == w })
+	m.touch(e)
+}
+
+// expire ends a negative want whose time is over.
+func (m *Machine) expire(e *entry, w *want) {
+	m.dropWant(e, w)
+	m.emit(engine.Deletion{To: w.by.id, Key: e.key, Cause: "the negative entry expired"})
+}
+
+// giveUp ends all that came in by an interface that is gone. It is deleted, never defaulted to another.
+func (m *Machine) giveUp(i *iface) {
+	for p := m.all.Front(); p != nil; p = p.Next() {
+		e := p.Value.(*entry)
+		for _, w := range slices.Clone(e.wants) {
+			if w.In == i.id {
+				m.dropWant(e, w)
+				m.emit(engine.Deletion{To: w.by.id, Key: e.key, Cause: "the incoming interface " + i.name + " is gone"})
+			}
+		}
+		if e.arrival == i.id {
+			e.arrival = 0
+			m.touch(e)
+		}
+	}
+}
+
+// idle says that nothing keeps the entry but its row.
+func (e *entry) idle() bool { return len(e.wants) == 0 && e.waiting == nil && e.negative == nil }
+
+// remove forgets an entry that is idle and out of the kernel.
+func (m *Machine) remove(e *entry) {
+	m.unfollow(e)
+	m.all.Remove(e.place)
+	delete(m.entries, e.key)
+}

@@ -1,0 +1,227 @@
+package mfib
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"grove/internal/engine"
+)
+
+// routable says whether packets to g may be forwarded at all: not those to interface-local and link-local groups
+// (RFC 4291, section 2.7: ff01::, ff02:: and, as flags may be set, ffx1:: and ffx2::; scope 0 is reserved and dropped), nor
+// to 224.0.0.0/24 (RFC 2365, section 6.3).
+func routable(g netip.Addr) bool {
+	if !g.IsMulticast() || g.IsInterfaceLocalMulticast() || g.IsLinkLocalMulticast() {
+		return false
+	}
+	return g.Is4() || g.As16()[1]&0x0f != 0
+}
+
+// acceptOnly is the threshold of an interface from which a proxy row accepts packets but does not send them to: the kernel
+// wants a bit for the one and knows no other way to forbid the other. A packet with TTL 255 still leaves.
+const acceptOnly = 254
+
+// wanted returns the row that an entry shall have in the kernel, and leaves in each want what is wrong with it.
+func (m *Machine) wanted(e *entry) row {
+	for _, w := range e.wants {
+		w.fault = ""
+	}
+	var r row
+	switch {
+	case e.undecided():
+		return e.row
+	case len(e.wants) == 0:
+	case e.isSG():
+		r = m.wantedSG(e)
+	default:
+		r = m.wantedProxy(e)
+	}
+	if !r.present && e.negative != nil && !m.shadowed(e) {
+		r = m.drop(e.arrival)
+	}
+	return r
+}
+
+// undecided says that it is too early for a row: the components have not set what they want (rule 3), or the MRIB has not
+// said whose the entry is.
+func (e *entry) undecided() bool {
+	return e.waiting != nil && e.waiting.hold || e.source != nil && !e.source.known
+}
+
+// shadowed says that a (*,G) row forwards the packets of a negative entry, which nobody wanted an entry of its own for.
+// A negative row would stop them.
+func (m *Machine) shadowed(e *entry) bool {
+	g := m.entries[engine.StarG(e.key.Group)]
+	return e.negative.reason.asked() && g != nil && len(g.wants) > 0
+}
+
+// drop returns the row that drops everything. Its parent is where the packets come in, so that they are not
+// wrong there, which would be an upcall each time.
+func (m *Machine) drop(in engine.IfID) row {
+	v, ok := m.vif(in)
+	return row{present: ok, parent: v}
+}
+
+// wantedSG returns the row of an (S,G) entry: the incoming interface of the owner, the outgoing interfaces of all.
+func (m *Machine) wantedSG(e *entry) row {
+	own := e.wantOf(e.owner)
+	switch {
+	case own == nil && m.several():
+		return m.drop(e.source.rpfInterface()) // rule 2: the owner does not accept the packets, so nobody gets them
+	case own == nil:
+		return row{}
+	}
+	in := own.In
+	if in == 0 && own.Negative != "" {
+		in = e.arrival
+	}
+	parent, ok := m.incoming(own, in)
+	if !ok {
+		return row{}
+	}
+	r := row{present: true, parent: parent}
+	if own.Negative != "" {
+		return r
+	}
+	if i := m.ifaces[in]; i.cfg.bounds(e.key.Group) {
+		own.fault = fmt.Sprintf("incoming interface %s is a boundary for %v", i.name, e.key.Group)
+		return r
+	}
+	m.addOutgoing(&r, e)
+	r.ttl[parent] = 0 // the kernel would forward to where the packet came from
+	return r
+}
+
+// wantedProxy returns the row of a (*,G) or (*,*) entry: packets are accepted from every interface that has a bit in it.
+func (m *Machine) wantedProxy(e *entry) row {
+	first := e.wants[0]
+	for _, w := range e.wants {
+		if w.Negative == "" {
+			first = w
+			break
+		}
+	}
+	var parent engine.VIF
+	var ok bool
+	if first.In == 0 {
+		parent, ok = m.registerVIF()
+		if !ok {
+			first.fault = "the register interface has no VIF"
+		}
+	} else {
+		parent, ok = m.incoming(first, first.In)
+	}
+	if !ok {
+		return row{}
+	}
+	r := row{present: true, parent: parent}
+	if first.Negative != "" {
+		return r
+	}
+	m.addOutgoing(&r, e)
+	for _, w := range e.wants {
+		if w.Negative != "" {
+			continue
+		}
+		for _, id := range w.Accept {
+			m.accept(&r, e, w, id)
+		}
+		if e.key.Group.IsValid() {
+			m.accept(&r, e, w, w.In)
+		} else if t, v, ok := m.threshold(e, w, engine.Outgoing{If: w.In}); ok {
+			r.ttl[v] = t // the kernel forwards by a (*,*) row to the parent alone
+		}
+	}
+	if first.In == 0 {
+		r.ttl[parent] = 1
+	}
+	return r
+}
+
+// addOutgoing adds the outgoing interfaces that each component wants, and the register interface if somebody wants the
+// packets to come up.
+func (m *Machine) addOutgoing(r *row, e *entry) {
+	for _, w := range e.wants {
+		if w.Negative != "" {
+			continue
+		}
+		for _, o := range w.Out {
+			if t, v, ok := m.threshold(e, w, o); ok && (r.ttl[v] == 0 || t < r.ttl[v]) {
+				r.ttl[v] = t
+			}
+		}
+		// With several protocols a proxy row must not hide new flows from the others (rule 3).
+		if w.Tap || len(w.Encap) > 0 || m.several() && !e.isSG() {
+			if v, ok := m.registerVIF(); ok {
+				r.ttl[v] = 1
+			} else {
+				w.fault = "the register interface has no VIF"
+			}
+		}
+	}
+}
+
+// accept lets a proxy row accept packets from an interface.
+func (m *Machine) accept(r *row, e *entry, w *want, id engine.IfID) {
+	if _, v, ok := m.threshold(e, w, engine.Outgoing{If: id}); ok && r.ttl[v] == 0 {
+		r.ttl[v] = acceptOnly
+	}
+}
+
+// threshold returns the TTL threshold and the VIF of an interface that w names: the higher of the want's and the
+// interface's. It is false if the interface cannot be used, or if a boundary forbids the group there.
+func (m *Machine) threshold(e *entry, w *want, o engine.Outgoing) (ttl uint8, v engine.VIF, ok bool) {
+	if o.If == 0 {
+		return 0, 0, false
+	}
+	v, ok = m.usable(w, o.If)
+	if !ok {
+		return 0, 0, false
+	}
+	cfg := m.ifaces[o.If].cfg
+	if e.key.Group.IsValid() && cfg.bounds(e.key.Group) {
+		return 0, 0, false
+	}
+	return max(1, o.Threshold, cfg.TTLThreshold), v, true
+}
+
+// incoming returns the VIF of an incoming interface.
+func (m *Machine) incoming(w *want, id engine.IfID) (engine.VIF, bool) {
+	if id == 0 {
+		w.fault = "no incoming interface"
+		return 0, false
+	}
+	return m.usable(w, id)
+}
+
+// usable returns the VIF of an interface that w names; false, with the fault noted, if it has none or is not the
+// component's to use.
+func (m *Machine) usable(w *want, id engine.IfID) (engine.VIF, bool) {
+	i := m.ifaces[id]
+	v, ok := m.vif(id)
+	switch {
+	case i == nil:
+		w.fault = fmt.Sprintf("interface %d does not exist", id)
+	case i.cfg == nil:
+		w.fault = fmt.Sprintf("interface %s has no multicast protocol", i.name)
+	case !m.mayUse(w.by, i):
+		w.fault = fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.Owner)
+		return 0, false
+	case !ok:
+		w.fault = fmt.Sprintf("interface %s has no VIF", i.name)
+	}
+	return v, ok
+}
+
+// leaves says whether w wants packets of the entry to leave, by an interface or encapsulated (rules 4 and 5; a tap is no
+// outgoing interface).
+func (m *Machine) leaves(e *entry, w *want) bool {
+	if w.Negative != "" {
+		return false
+	}
+	return len(w.Encap) > 0 || slices.ContainsFunc(w.Out, func(o engine.Outgoing) bool {
+		_, _, ok := m.threshold(e, w, o)
+		return ok
+	})
+}

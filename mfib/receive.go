@@ -1,0 +1,199 @@
+package mfib
+
+import (
+	"slices"
+
+	"grove/internal/engine"
+)
+
+// want takes what a component wants of a key.
+func (m *Machine) want(ev engine.Want) {
+	c := m.component(ev.From)
+	if c == nil {
+		return
+	}
+	e := m.entries[ev.Key]
+	fault := m.refuse(ev.Key)
+	if fault == "" && e == nil && len(m.entries) >= m.cfg.MaxEntries {
+		fault = "the table is full"
+	}
+	if fault != "" {
+		m.counts.Add("want refused: " + fault)
+		m.emit(engine.Failed{To: ev.From, Key: ev.Key, Err: fault})
+		return
+	}
+	fresh := e == nil || e.idle()
+	e = m.entry(ev.Key)
+	m.setWant(e, c, &ev)
+	if e.negative != nil {
+		m.dropNegative(e)
+	}
+	switch {
+	case !e.isSG():
+		m.revisit(ev.Key) // the interest in the group changed
+	case fresh && m.several():
+		m.ask(e, c, ev.In, nil)
+	case e.waiting != nil:
+		m.answered(e, c)
+	}
+}
+
+// refuse says why there can be no entry for a key, in fixed words.
+func (m *Machine) refuse(k engine.Key) string {
+	g, s := k.Group, k.Source
+	switch {
+	case !g.IsValid() && s.IsValid():
+		return "a source without a group"
+	case g.IsValid() && engine.FamilyOf(g) != m.id.Family || s.IsValid() && engine.FamilyOf(s) != m.id.Family:
+		return "the other address family"
+	case g.IsValid() && !routable(g):
+		return "the group is never forwarded"
+	case s.IsValid() && (s.IsMulticast() || s.IsUnspecified() || s.IsLoopback() || s.IsLinkLocalUnicast()):
+		return "the source is no routable unicast address"
+	}
+	return ""
+}
+
+// unwant ends what a component wants of a key.
+func (m *Machine) unwant(ev engine.Unwant) {
+	e, c := m.entries[ev.Key], m.component(ev.From)
+	if e == nil || c == nil {
+		return
+	}
+	if w := e.wantOf(c); w != nil {
+		m.dropWant(e, w)
+	}
+	if e.waiting != nil {
+		m.answered(e, c)
+	}
+}
+
+// decline takes the answer of a component that wants nothing of a new flow.
+func (m *Machine) decline(ev engine.Decline) { m.unwant(engine.Unwant(ev)) }
+
+// wildcard takes the groups for which a component wants everything (rule 6).
+func (m *Machine) wildcard(ev engine.Wildcard) {
+	c := m.component(ev.From)
+	if c == nil {
+		return
+	}
+	c.wildcard = ev.Groups
+	m.alertWildcards()
+	for p := m.all.Front(); p != nil; p = p.Next() {
+		if e := p.Value.(*entry); !e.isSG() {
+			m.touch(e)
+		}
+	}
+}
+
+// upcall takes a message of the kernel about a packet.
+func (m *Machine) upcall(ev engine.Upcall) {
+	k := engine.SG(ev.Src, ev.Dst)
+	if int(ev.VIF) >= len(m.slots) || !m.slots[ev.VIF].used {
+		m.counts.Add("upcall of an unknown VIF")
+		return
+	}
+	if !k.Group.IsValid() || !k.Source.IsValid() || m.refuse(k) != "" {
+		m.counts.Add("upcall of a flow that is never forwarded")
+		return
+	}
+	in := m.slots[ev.VIF].iface // 0: the register interface
+	switch ev.Kind {
+	case engine.NoCache:
+		m.noCache(k, in, ev.Packet)
+	case engine.WholePkt:
+		m.wholePacket(k, ev.Packet)
+	case engine.WrongVIF, engine.WrongVIFWhole:
+		m.wrongInterface(k, in, ev.Packet)
+	default:
+		m.counts.Add("upcall of an unknown kind")
+	}
+}
+
+// noCache takes a packet that no row fits; the kernel holds it.
+func (m *Machine) noCache(k engine.Key, in engine.IfID, packet []byte) {
+	if in == 0 {
+		// The kernel decapsulated a Register. The protocol has the Register itself, and the row that it wants for the flow
+		// has the way to the source as incoming interface. A negative row would hide the source's native packets.
+		m.counts.Add("upcall of a decapsulated Register")
+		return
+	}
+	e := m.entries[k]
+	switch {
+	case e == nil || e.idle():
+		m.newFlow(k, in, packet)
+		return
+	case e.waiting != nil:
+		m.counts.Add("upcall while an answer is awaited")
+		return
+	}
+	// There is an entry, so the kernel has lost the row, or it could not be written. Every upcall is answered.
+	m.counts.Add("upcall of a flow with an entry")
+	e.arrival = in
+	m.setRow(e, row{})
+	m.touch(e)
+	if !m.wanted(e).present && e.negative == nil {
+		m.makeNegative(e, notInstallable)
+	}
+}
+
+// wholePacket takes a packet that a row sent to the register interface: by the tap or the encapsulation of its own
+// entry, or by a (*,G) or (*,*) row, and then it may be the first of a flow.
+func (m *Machine) wholePacket(k engine.Key, packet []byte) {
+	e := m.entries[k]
+	in := m.arrivalOf(e, k)
+	switch {
+	case e == nil || e.idle():
+		m.newFlow(k, in, packet)
+		return
+	case len(e.wants) == 0 && e.negative != nil:
+		m.counts.Add("whole packet of a negative entry")
+		return
+	}
+	owner := m.ownerOf(e)
+	for _, w := range e.wants {
+		if w.by == owner || w.Tap || len(w.Encap) > 0 {
+			m.emit(engine.WholePacket{To: w.by.id, Key: k, If: in, Packet: packet})
+		}
+	}
+	if e.waiting != nil {
+		for _, c := range e.waiting.silent {
+			m.emit(engine.WholePacket{To: c.id, Key: k, If: in, Packet: packet})
+		}
+	}
+}
+
+// arrivalOf guesses where a packet that the kernel handed up came in, since it does not say.
+func (m *Machine) arrivalOf(e *entry, k engine.Key) engine.IfID {
+	if e != nil {
+		if w := e.wantOf(m.ownerOf(e)); w != nil && w.In != 0 {
+			return w.In
+		}
+	}
+	if g := m.entries[engine.StarG(k.Group)]; g != nil && len(g.wants) > 0 {
+		return g.wants[0].In
+	}
+	return 0
+}
+
+// wrongInterface takes a packet that came in elsewhere than its row says. The protocol of the interface where it came in is
+// alerted if it asked for it (rule 2).
+func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
+	if in == 0 {
+		m.counts.Add("wrong interface: a decapsulated Register")
+		return
+	}
+	for _, key := range [...]engine.Key{k, engine.StarG(k.Group), {}} {
+		e := m.entries[key]
+		if e == nil || !e.row.present {
+			continue
+		}
+		for _, w := range e.wants {
+			if slices.Contains(w.WrongIf, in) && m.mayUse(w.by, m.ifaces[in]) {
+				m.emit(engine.WrongInterface{To: w.by.id, Key: k, If: in, Packet: packet})
+			}
+		}
+		return
+	}
+	m.counts.Add("wrong interface: no entry")
+}
