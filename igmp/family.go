@@ -21,6 +21,7 @@ type family struct {
 	reports    netip.Addr // reports of generation 3
 	width      int        // octets of an address
 	overhead   int        // octets of the IP header with Router Alert
+	query      int        // octets of a Query of the newest version, without sources
 	mtu        int        // assumed of an interface that does not tell
 }
 
@@ -29,13 +30,13 @@ var (
 	igmpFamily = family{
 		Family: engine.IPv4, name: "IGMP", proto: engine.ProtoIGMP, tos: 0xc0, offset: 0,
 		allSystems: netip.MustParseAddr("224.0.0.1"), allRouters: netip.MustParseAddr("224.0.0.2"),
-		reports: netip.MustParseAddr("224.0.0.22"), width: 4, overhead: 24, mtu: 1500,
+		reports: netip.MustParseAddr("224.0.0.22"), width: 4, overhead: 24, query: 12, mtu: 1500,
 	}
 	// mld: RFC 3810 section 5: hop limit 1, Router Alert in a Hop-by-Hop header, a link-local source.
 	mldFamily = family{
 		Family: engine.IPv6, name: "MLD", proto: engine.ProtoICMPv6, offset: 1,
 		allSystems: netip.MustParseAddr("ff02::1"), allRouters: netip.MustParseAddr("ff02::2"),
-		reports: netip.MustParseAddr("ff02::16"), width: 16, overhead: 48, mtu: 1280,
+		reports: netip.MustParseAddr("ff02::16"), width: 16, overhead: 48, query: 28, mtu: 1280,
 	}
 )
 
@@ -72,6 +73,14 @@ func (f *family) unrouted(group netip.Addr) bool {
 // scopes 0 and 1 of IPv6 (RFC 3810 section 6).
 func (f *family) unreported(group netip.Addr) bool {
 	return group == f.allSystems || f.Family == engine.IPv6 && group.As16()[1]&0x0f <= 1
+}
+
+// unspecified is the source of a host that has no address yet.
+func (f *family) unspecified() netip.Addr {
+	if f.Family == engine.IPv6 {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
 }
 
 // lower says whether a beats b in the querier election: by the address, of IPv6 by its last 64 bits (RFC 3376 section

@@ -87,7 +87,7 @@ func (m *Machine) drop(p engine.Packet, why dropped, err error) {
 	m.emit(engine.Note{From: m.id, Level: engine.Debug, If: p.If, Neighbor: p.Src, Text: fmt.Sprintf("packet to %v dropped: %v", p.Dst, err)})
 }
 
-// parse decodes a packet and judges what holds for hosts and routers alike: its IP header and its group.
+// parse decodes a packet and judges what routers and hosts judge alike: its IP header and its group.
 func (f *family) parse(p engine.Packet, state *engine.Interface) (wire.Message, error) {
 	if p.Proto != f.proto || engine.FamilyOf(p.Dst) != f.Family || engine.FamilyOf(p.Src) != f.Family {
 		return nil, wrongProtocol
@@ -128,28 +128,29 @@ func (f *family) parse(p engine.Packet, state *engine.Interface) (wire.Message, 
 	if p.Dst != dst && p.Dst != group && !state.HasAddr(p.Dst) {
 		return nil, wrongDestination
 	}
-	_, query := msg.(wire.Query)
-	if !f.onLink(p.Src, state, query) {
+	// RFC 3810 sections 5.1.14 and 5.2.13.
+	if f.Family == engine.IPv6 && !p.Src.IsLinkLocalUnicast() {
 		return nil, wrongSource
 	}
 	return msg, nil
 }
 
-// onLink judges the source of a packet. MLD wants a link-local one (RFC 3810 sections 5.1.14 and 5.2.13). IGMP accepts
-// a host that has no address yet (RFC 3376 section 4.2.13), and otherwise an address of the subnet (section 9.2).
-func (f *family) onLink(src netip.Addr, state *engine.Interface, query bool) bool {
-	if f.Family == engine.IPv6 {
-		return src.IsLinkLocalUnicast()
-	}
+// onLink judges the source of an IGMP message: a router accepts a host that has no address yet (RFC 3376 section 4.2.13)
+// and otherwise an address of the subnet (section 9.2).
+func (i *iface) onLink(src netip.Addr, msg wire.Message) bool {
 	if src.IsUnspecified() {
+		_, query := msg.(wire.Query)
 		return !query
 	}
-	return state.PointToPoint || state.OnLink(src)
+	return src.Is6() || i.state.PointToPoint || i.state.OnLink(src)
 }
 
 // receive handles a message that was judged good.
 func (i *iface) receive(now time.Time, p engine.Packet, msg wire.Message) error {
 	m := i.m
+	if !i.onLink(p.Src, msg) {
+		return wrongSource
+	}
 	switch msg := msg.(type) {
 	case wire.Query:
 		m.counts.Add("query received")

@@ -142,3 +142,41 @@ func (m *Machine) showInterfaces(now time.Time) []InterfaceInfo {
 	}
 	return list
 }
+
+// What a Host answers to an engine.Query: "memberships" with []HostGroupInfo, "counts" with map[string]uint64.
+
+// HostGroupInfo is a group that a host's interface listens to.
+type HostGroupInfo struct {
+	Interface string
+	Group     netip.Addr
+	Mode      engine.FilterMode
+	Sources   []netip.Addr
+	// Version is the Host Compatibility Mode of the interface: "IGMPv1" ... "MLDv2".
+	Version string
+	// Answer is the time left until the answer to a query about the group; 0: none is due.
+	Answer time.Duration
+}
+
+func (h *Host) answer(now time.Time, q engine.Query) {
+	a := engine.Answer{From: h.id, ID: q.ID}
+	switch q.What {
+	case "memberships":
+		list := []HostGroupInfo{}
+		for _, i := range engine.Sorted(h.ifaces) {
+			for _, g := range engine.SortedAddrs(i.groups) {
+				if !g.want.none() {
+					list = append(list, HostGroupInfo{
+						Interface: i.state.Name, Group: g.addr, Mode: g.want.mode, Sources: g.want.sources,
+						Version: h.family.version(i.generation), Answer: g.delay.Left(now),
+					})
+				}
+			}
+		}
+		a.Value = list
+	case "counts":
+		a.Value = h.counts.Snapshot()
+	default:
+		a.Err = fmt.Sprintf("the host of %v does not know %q", h.id, q.What)
+	}
+	h.emit(a)
+}

@@ -66,13 +66,8 @@ func (g *group) sendSpecific(now time.Time) {
 
 // sendSources asks for sources of a group, in as many queries as the MTU makes of it (RFC 3376 section 4.1.8).
 func (i *iface) sendSources(group netip.Addr, sources set, suppress bool) {
-	const header = 12 // of a Query without sources, less what addresses of 16 octets and MLD's wider times add
 	f := i.m.family
-	room := i.mtu() - f.overhead - header
-	if f.Family == engine.IPv6 {
-		room = i.mtu() - f.overhead - header - 16
-	}
-	limit := max(1, room/f.width)
+	limit := max(1, (i.mtu()-f.overhead-f.query)/f.width)
 	for len(sources) > 0 {
 		n := min(limit, len(sources))
 		q := i.query(group, i.cfg.LastMemberQueryInterval)
@@ -89,17 +84,22 @@ func (i *iface) mtu() int {
 	return i.m.family.mtu
 }
 
-// send sends a message of ours with the IP header of RFC 3376 section 4 and RFC 3810 section 5.
+// send sends a message of ours.
 func (i *iface) send(dst netip.Addr, msg wire.Message, count string) {
-	f := i.m.family
-	payload, err := msg.Append(nil, wire.Ends{Src: i.addr, Dst: dst})
+	p, err := i.m.family.packet(i.state.ID, i.addr, dst, msg)
 	if err != nil {
 		// Only a configuration that was not validated comes here.
 		i.m.emit(engine.Note{From: i.m.id, Level: engine.Error, If: i.state.ID, Text: err.Error()})
 		return
 	}
 	i.m.counts.Add(count)
-	i.m.emit(engine.Send{
-		If: i.state.ID, Src: i.addr, Dst: dst, Proto: f.proto, TTL: 1, TOS: f.tos, RouterAlert: true, Payload: payload,
-	})
+	i.m.emit(p)
+}
+
+// packet is a message with the IP header of RFC 3376 section 4 and RFC 3810 section 5.
+func (f *family) packet(out engine.IfID, src, dst netip.Addr, msg wire.Message) (engine.Send, error) {
+	payload, err := msg.Append(nil, wire.Ends{Src: src, Dst: dst})
+	return engine.Send{
+		If: out, Src: src, Dst: dst, Proto: f.proto, TTL: 1, TOS: f.tos, RouterAlert: true, Payload: payload,
+	}, err
 }
