@@ -14,7 +14,7 @@ type Config struct {
 	OverrideInterval    time.Duration // J/P_Override_Interval, default 2500 ms
 	TrackingSupport     bool          // the T bit; default false
 	Passive             bool          // no Hello is sent and none accepted: we are the DR of a stub
-	MaxNeighbors        int           // default 512
+	MaxNeighbors        int           // 0 means 512
 
 	// What a link falls back to if a neighbor does not send the LAN Prune Delay option: the RFC's
 	// Propagation_delay_default and t_override_default. 0 means 500 ms and 2500 ms.
@@ -31,6 +31,8 @@ func (c *Config) defaultPropagationDelay() time.Duration {
 func (c *Config) defaultOverrideInterval() time.Duration {
 	return orElse(c.DefaultOverrideInterval, 2500*time.Millisecond)
 }
+
+func (c *Config) maxNeighbors() int { return orElse(c.MaxNeighbors, 512) }
 
 func (c *Config) maxSecondaryAddresses() int { return orElse(c.MaxSecondaryAddresses, 256) }
 

@@ -29,7 +29,7 @@ func (i *Interface) Receive(now time.Time, src netip.Addr, h *wire.Hello) {
 	}
 	isNew := n == nil
 	if isNew {
-		if len(i.neighbors) >= i.cfg.MaxNeighbors {
+		if len(i.neighbors) >= i.cfg.maxNeighbors() {
 			i.drop(src, "too many neighbors")
 			return
 		}

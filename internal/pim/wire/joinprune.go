@@ -131,5 +131,8 @@ func parseSources(r *reader, n, before int) ([]Source, error) {
 			list = append(list, s)
 		}
 	}
+	if len(list) == 0 {
+		return nil, nil
+	}
 	return list, nil
 }

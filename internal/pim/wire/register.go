@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"grove/internal/engine"
+	"grove/internal/ip"
 )
 
 // Register is a Register message (RFC 7761 section 4.9.3).
@@ -33,13 +34,13 @@ func NullRegister(s, g netip.Addr) *Register {
 		p[0], p[3], p[8], p[9] = 0x45, ipv4HeaderLen, 64, engine.ProtoPIM
 		copy(p[12:], s.AsSlice())
 		copy(p[16:], g.AsSlice())
-		binary.BigEndian.PutUint16(p[10:], ^fold(sum(0, p)))
+		binary.BigEndian.PutUint16(p[10:], ip.Checksum(p))
 	} else {
 		p = make([]byte, ipv6HeaderLen+headerLen)
 		p[0], p[5], p[6], p[7] = 0x60, headerLen, engine.ProtoPIM, 64
 		copy(p[8:], s.AsSlice())
 		copy(p[24:], g.AsSlice())
-		binary.BigEndian.PutUint16(p[ipv6HeaderLen+2:], ^fold(sum(pseudoSum(headerLen, s, g), p[ipv6HeaderLen:])))
+		binary.BigEndian.PutUint16(p[ipv6HeaderLen+2:], ^ip.Fold(ip.Sum(pseudoSum(headerLen, s, g), p[ipv6HeaderLen:])))
 	}
 	return &Register{Null: true, Packet: p}
 }
@@ -63,8 +64,11 @@ func (*Register) Type() Type { return TypeRegister }
 
 // Append appends the message.
 func (m *Register) Append(b []byte) ([]byte, error) {
-	s, _ := m.Flow()
-	if err := m.check(engine.FamilyOf(s)); err != nil {
+	var f engine.Family
+	if len(m.Packet) > 0 {
+		f = engine.Family(m.Packet[0] >> 4)
+	}
+	if err := m.check(f); err != nil {
 		return nil, err
 	}
 	b = append(b, flag(m.Border, registerBorder)|flag(m.Null, registerNull), 0, 0, 0)
@@ -89,13 +93,14 @@ func (m *Register) check(f engine.Family) error {
 	if len(p) == 0 {
 		return fmt.Errorf("inner packet: %w", ErrTruncated)
 	}
-	if v := engine.Family(p[0] >> 4); v != f {
-		return fmt.Errorf("inner packet: IP version %d: %w", v, ErrFamily)
-	}
-	if f == engine.IPv4 {
+	switch v := engine.Family(p[0] >> 4); {
+	case v == f && f == engine.IPv4:
 		return m.checkIPv4()
+	case v == f && f == engine.IPv6:
+		return m.checkIPv6()
+	default:
+		return fmt.Errorf("inner packet: IP version %d: %w", uint8(v), ErrFamily)
 	}
-	return m.checkIPv6()
 }
 
 func (m *Register) checkIPv4() error {
@@ -112,7 +117,7 @@ func (m *Register) checkIPv4() error {
 	}
 	if m.Null {
 		// RFC 7761, section 4.9.3: the checksum is all that is checked of a dummy header, and only if it is not zero.
-		if binary.BigEndian.Uint16(p[10:]) != 0 && fold(sum(0, p[:header])) != 0xffff {
+		if binary.BigEndian.Uint16(p[10:]) != 0 && ip.Checksum(p[:header]) != 0 {
 			return fmt.Errorf("dummy header: bad checksum: %w", ErrInnerPacket)
 		}
 		return nil
@@ -134,11 +139,14 @@ func (m *Register) checkIPv6() error {
 	}
 	if m.Null {
 		// RFC 7761, section 4.9.3: the checksum is checked if the dummy PIM header is present.
-		if len(p) < ipv6HeaderLen+headerLen {
+		if len(p) == ipv6HeaderLen {
 			return nil
 		}
+		if len(p) < ipv6HeaderLen+headerLen {
+			return fmt.Errorf("dummy PIM header: %w", ErrTruncated)
+		}
 		s, g := m.Flow()
-		if fold(sum(pseudoSum(headerLen, s, g), p[ipv6HeaderLen:ipv6HeaderLen+headerLen])) != 0xffff {
+		if ip.Fold(ip.Sum(pseudoSum(headerLen, s, g), p[ipv6HeaderLen:ipv6HeaderLen+headerLen])) != 0xffff {
 			return fmt.Errorf("dummy PIM header: bad checksum: %w", ErrInnerPacket)
 		}
 		return nil

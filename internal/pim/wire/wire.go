@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ip"
 )
 
 // Type is the type of a PIM message (RFC 7761 section 4.9, RFC 3973, RFC 5015).
@@ -70,6 +71,9 @@ type Message interface {
 // Parse reads the payload of an IP packet from src to dst: it checks the version, the checksum, that the type is one of
 // Message's and sent to a destination that befits it, and the body. Bytes after the end of the body are ignored.
 func Parse(b []byte, src, dst netip.Addr) (Message, error) {
+	if !samePair(src, dst) {
+		return nil, fmt.Errorf("pim: from %v to %v: %w", src, dst, ErrFamily)
+	}
 	if len(b) < headerLen {
 		return nil, fmt.Errorf("pim: header: %w", ErrTruncated)
 	}
@@ -120,7 +124,7 @@ func Parse(b []byte, src, dst netip.Addr) (Message, error) {
 // Encode returns the payload of an IP packet from src to dst that carries m. For IPv4 src may be invalid: only the
 // checksum of IPv6 covers the addresses.
 func Encode(m Message, src, dst netip.Addr) ([]byte, error) {
-	if !dst.IsValid() || dst.Is6() && !src.Is6() || dst.Is4() && src.Is6() {
+	if !samePair(src, dst) {
 		return nil, fmt.Errorf("pim: %v: from %v to %v: %w", m.Type(), src, dst, ErrFamily)
 	}
 	b, err := m.Append([]byte{version<<4 | byte(m.Type()), 0, 0, 0})
@@ -131,13 +135,18 @@ func Encode(m Message, src, dst netip.Addr) ([]byte, error) {
 	if m.Type() == TypeRegister {
 		covered = b[:registerLen]
 	}
-	binary.BigEndian.PutUint16(b[2:], ^fold(sum(pseudoSum(len(covered), src, dst), covered)))
+	binary.BigEndian.PutUint16(b[2:], ^ip.Fold(ip.Sum(pseudoSum(len(covered), src, dst), covered)))
 	return b, nil
+}
+
+// samePair says whether a packet can go from src to dst; for IPv4 src may be unknown.
+func samePair(src, dst netip.Addr) bool {
+	return dst.Is4() && !src.Is6() || dst.Is6() && src.Is6()
 }
 
 // checksumGood verifies the checksum of a message of at least headerLen bytes, a Register of at least registerLen.
 func checksumGood(typ Type, b []byte, src, dst netip.Addr) bool {
-	good := func(b []byte) bool { return fold(sum(pseudoSum(len(b), src, dst), b)) == 0xffff }
+	good := func(b []byte) bool { return ip.Fold(ip.Sum(pseudoSum(len(b), src, dst), b)) == 0xffff }
 	if typ == TypeRegister && good(b[:registerLen]) {
 		return true
 	}
@@ -146,29 +155,9 @@ func checksumGood(typ Type, b []byte, src, dst netip.Addr) bool {
 }
 
 // pseudoSum sums the pseudo-header that the checksum of IPv6 includes (RFC 2460 section 8.1); 0 for IPv4.
-func pseudoSum(length int, src, dst netip.Addr) uint64 {
+func pseudoSum(length int, src, dst netip.Addr) uint32 {
 	if !dst.Is6() {
 		return 0
 	}
-	s, d := src.As16(), dst.As16()
-	return sum(sum(uint64(length)+uint64(engine.ProtoPIM), s[:]), d[:])
-}
-
-// sum adds the 16-bit words of b to acc; an odd last byte is padded with zero.
-func sum(acc uint64, b []byte) uint64 {
-	for ; len(b) >= 2; b = b[2:] {
-		acc += uint64(b[0])<<8 | uint64(b[1])
-	}
-	if len(b) == 1 {
-		acc += uint64(b[0]) << 8
-	}
-	return acc
-}
-
-// fold makes the one's complement sum of 16 bits of acc.
-func fold(acc uint64) uint16 {
-	for acc > 0xffff {
-		acc = acc>>16 + acc&0xffff
-	}
-	return uint16(acc)
+	return ip.PseudoSum(src, dst, engine.ProtoPIM, length)
 }
