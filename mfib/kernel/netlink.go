@@ -16,15 +16,15 @@ const batch = 128
 // errShort says that the kernel's answer could not be read.
 var errShort = errors.New("netlink: truncated message")
 
-// netlink is a NETLINK_ROUTE socket. Requests are carried out within sendto, so the answer waits when it returns.
-type netlink struct {
+// nlSocket is a NETLINK_ROUTE socket. Requests are carried out within sendto, so the answer waits when it returns.
+type nlSocket struct {
 	fd  int
 	seq uint32
 	out []byte
 	in  []byte
 }
 
-func openNetlink() (*netlink, error) {
+func openNetlink() (*nlSocket, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, err
@@ -38,13 +38,13 @@ func openNetlink() (*netlink, error) {
 		// Without the right to have more, as much as there is: too little of it shows as ENOBUFS.
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1<<20)
 	}
-	return &netlink{fd: fd, in: make([]byte, 1<<16)}, nil
+	return &nlSocket{fd: fd, in: make([]byte, 1<<16)}, nil
 }
 
-func (n *netlink) close() error { return unix.Close(n.fd) }
+func (n *nlSocket) close() error { return unix.Close(n.fd) }
 
 // begin starts a message with a struct rtmsg (or fib_rule_hdr, which has its shape) and returns where it starts.
-func (n *netlink) begin(kind, flags uint16, head unix.RtMsg) int {
+func (n *nlSocket) begin(kind, flags uint16, head unix.RtMsg) int {
 	start := len(n.out)
 	n.seq++
 	n.out = binary.NativeEndian.AppendUint32(n.out, 0) // length, set by end
@@ -57,12 +57,12 @@ func (n *netlink) begin(kind, flags uint16, head unix.RtMsg) int {
 	return start
 }
 
-func (n *netlink) end(start int) {
+func (n *nlSocket) end(start int) {
 	binary.NativeEndian.PutUint32(n.out[start:], uint32(len(n.out)-start))
 }
 
 // attr appends an attribute.
-func (n *netlink) attr(kind uint16, value []byte) {
+func (n *nlSocket) attr(kind uint16, value []byte) {
 	n.out = binary.NativeEndian.AppendUint16(n.out, uint16(4+len(value)))
 	n.out = binary.NativeEndian.AppendUint16(n.out, kind)
 	n.out = append(n.out, value...)
@@ -71,19 +71,19 @@ func (n *netlink) attr(kind uint16, value []byte) {
 	}
 }
 
-func (n *netlink) attrUint32(kind uint16, value uint32) {
+func (n *nlSocket) attrUint32(kind uint16, value uint32) {
 	n.attr(kind, binary.NativeEndian.AppendUint32(nil, value))
 }
 
 // send hands the collected messages to the kernel.
-func (n *netlink) send() error {
+func (n *nlSocket) send() error {
 	err := unix.Sendto(n.fd, n.out, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	n.out = n.out[:0]
 	return err
 }
 
 // receive calls handle for each message that waits until handle says that it has all.
-func (n *netlink) receive(handle func(head unix.NlMsghdr, body []byte) (done bool, err error)) error {
+func (n *nlSocket) receive(handle func(head unix.NlMsghdr, body []byte) (done bool, err error)) error {
 	for {
 		size, _, err := unix.Recvfrom(n.fd, n.in, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
 		if err == unix.EINTR {
@@ -116,7 +116,7 @@ func (n *netlink) receive(handle func(head unix.NlMsghdr, body []byte) (done boo
 
 // acknowledged sends what was collected and calls failed for each message that the kernel refused, until the
 // acknowledgment of the last. It returns what hindered the exchange itself.
-func (n *netlink) acknowledged(failed func(seq uint32, errno unix.Errno) error) error {
+func (n *nlSocket) acknowledged(failed func(seq uint32, errno unix.Errno) error) error {
 	last := n.seq
 	if err := n.send(); err != nil {
 		return err
@@ -137,16 +137,29 @@ func (n *netlink) acknowledged(failed func(seq uint32, errno unix.Errno) error) 
 // writeNetlink writes rows in batches. The error is about the writer, not about a row.
 func (t *Table) writeNetlink(rows []engine.Row) (failed []engine.RowFailed, err error) {
 	for len(rows) > 0 {
-		part := rows[:min(batch, len(rows))]
-		rows = rows[len(part):]
-		f, err := t.writeBatch(part)
+		n := 0
+		for n < min(batch, len(rows)) && !tooWide(&rows[n]) {
+			n++
+		}
+		f, err := t.writeBatch(rows[:n])
 		if err != nil {
 			return nil, err
 		}
 		failed = append(failed, f...)
+		if n < len(rows) && tooWide(&rows[n]) {
+			if err := t.writeSocket(&rows[n]); err != nil {
+				failed = append(failed, rowFailed(&rows[n], err))
+			}
+			n++
+		}
+		rows = rows[n:]
 	}
 	return failed, nil
 }
+
+// tooWide says that netlink cannot write the row: Linux refuses a list of 32 nexthops (EINVAL), so one that names
+// VIF 31 goes by setsockopt.
+func tooWide(r *engine.Row) bool { return !r.Gone && r.TTL[engine.MaxVIFs-1] != 0 }
 
 func (t *Table) writeBatch(rows []engine.Row) (failed []engine.RowFailed, err error) {
 	n := t.link
@@ -182,7 +195,7 @@ func (t *Table) writeBatch(rows []engine.Row) (failed []engine.RowFailed, err er
 }
 
 // appendRow adds the message of a row and returns where it starts.
-func (t *Table) appendRow(n *netlink, r *engine.Row) int {
+func (t *Table) appendRow(n *nlSocket, r *engine.Row) int {
 	kind, flags := uint16(unix.RTM_NEWROUTE), uint16(unix.NLM_F_REQUEST|unix.NLM_F_CREATE|unix.NLM_F_REPLACE)
 	if r.Gone {
 		kind, flags = unix.RTM_DELROUTE, unix.NLM_F_REQUEST

@@ -30,7 +30,7 @@ type Table struct {
 	mroute *os.File // the multicast routing socket; for IPv4 the IGMP socket as well
 	fd     int      // of mroute
 	inject int      // raw socket for Inject
-	link   *netlink
+	link   *nlSocket
 	direct bool // rows are written by setsockopt: we have no CAP_NET_ADMIN
 
 	vifs [engine.MaxVIFs]vif
