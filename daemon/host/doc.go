@@ -1,0 +1,50 @@
+// Package host is the real world of a router: sockets, netlink, clock and log. It owns a daemon/router, hands it what
+// comes from outside, and carries out the effects that leave it. It knows no protocol; it only knows by which socket
+// each kind of machine speaks.
+//
+// # Goroutines
+//
+// One, the loop (Run), owns the router and all state. It takes a batch of inputs, steps the machines with each, settles
+// them, carries out the effects, and sets one timer to the machines' deadline. The others only read: one per raw
+// socket, one per multicast routing socket, one for netlink. What they read goes through an inbox with a bound for each
+// kind of input, in the order of arrival; a storm of upcalls fills its own bound and drops no protocol packet.
+//
+// # Files
+//
+//   - host.go: Host, New, Query, Reload
+//   - loop.go: the loop
+//   - effects.go: carrying out effects
+//   - inbox.go: the queue between the readers and the loop
+//   - drivers.go: which sockets and tables the machines need
+//   - socket.go, sockopt.go: raw sockets, one per protocol and family, with control messages
+//   - groups.go: memberships of link-local groups
+//   - plane.go: the kernel's multicast tables (mfib/kernel) and the reader of their sockets
+//   - netlink.go: reading links, addresses, unicast routes and nexthop objects
+//   - view.go: what was read, and what of it was announced
+//   - keep.go: addresses and static routes of the configuration, kept in the kernel
+//   - sysctl.go: forwarding and rp_filter
+//   - namespace.go: opening sockets later in the namespace where the host began
+//   - log.go, watch.go: Transitions and Notes, printed and streamed
+//
+// # How it treats the system
+//
+//   - Interfaces are known by number (engine.IfID); one that is deleted and made again, or renamed, is another one.
+//     All are announced, so that routes over them are understood, but only those that the configuration names carry
+//     multicast: never the management interface of a container unless asked.
+//   - A configured interface is set up when it is first seen, and not again: an operator may set it down. Its addresses
+//     and the static routes come back whenever the kernel loses them.
+//   - When groved ends, addresses, routes and sysctls stay; VIFs, multicast rows and memberships go with their sockets.
+//     A reload removes what the former configuration wanted and the new one does not.
+//   - Only the main table is read: rules (ip rule) for other tables are not followed.
+//   - Forwarding is turned on for the families that protocols run for, and rp_filter off on the interfaces that
+//     multicast is routed on (the multicast table makes its own check). Where /proc/sys is read-only a warning says
+//     what to set.
+//
+// # Known gaps
+//
+//   - All machines run in this one process; the seam for several is in engine (addressed events and outward effects).
+//   - A reading of the routes stops the loop for its time, about a second for a million routes; it is made at most a
+//     tenth of the time, after link changes and whenever a notification does not say enough.
+//   - Policy routing, VRFs and routes by type of service are not seen.
+//   - The multicast table's number cannot be changed by a reload.
+package host

@@ -1,0 +1,97 @@
+package host
+
+import (
+	"sync"
+
+	"grove/internal/engine"
+)
+
+// class is a kind of input with a bound of its own.
+type class uint8
+
+// The classes. A storm of one fills its own bound only: protocol packets are never dropped for upcalls.
+const (
+	control class = iota // packets of IGMP, MLD and the protocols
+	alert                // upcalls without a packet: NOCACHE, WRONGVIF. A lost one costs its flow the kernel's 10 s
+	whole                // upcalls with the packet
+	classes
+)
+
+var bounds = [classes]int{control: 8192, alert: 8192, whole: 2048}
+
+var classNames = [classes]string{"control packets", "upcalls", "whole-packet upcalls"}
+
+// inbox is the queue between the goroutines that read sockets and the loop. It keeps the order of arrival, over all
+// classes: whether a native packet or its Register came first decides whether a receiver gets it twice. The bounds
+// keep the wait of a control packet behind upcalls within tens of milliseconds.
+type inbox struct {
+	ready chan struct{} // holds a token when there is something to take
+
+	mu      sync.Mutex
+	items   []item
+	waiting [classes]int
+	taken   [classes]uint64
+	dropped [classes]uint64
+}
+
+type item struct {
+	class class
+	to    engine.MachineID
+	what  any // an engine.Event, or an arrival
+}
+
+func newInbox() *inbox { return &inbox{ready: make(chan struct{}, 1)} }
+
+// put appends items, as far as the bounds allow. What does not fit is dropped and counted.
+func (b *inbox) put(items []item) {
+	if len(items) == 0 {
+		return
+	}
+	b.mu.Lock()
+	for _, it := range items {
+		if b.waiting[it.class] >= bounds[it.class] {
+			b.dropped[it.class]++
+			continue
+		}
+		b.waiting[it.class]++
+		b.items = append(b.items, it)
+	}
+	b.mu.Unlock()
+	b.wake()
+}
+
+func (b *inbox) wake() {
+	select {
+	case b.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take moves the first items, n at most, to into. If more are left, ready has a token again.
+func (b *inbox) take(into []item, n int) []item {
+	b.mu.Lock()
+	n = min(n, len(b.items))
+	into = append(into, b.items[:n]...)
+	for _, it := range b.items[:n] {
+		b.waiting[it.class]--
+		b.taken[it.class]++
+	}
+	rest := copy(b.items, b.items[n:])
+	clear(b.items[rest:])
+	b.items = b.items[:rest]
+	b.mu.Unlock()
+	if rest > 0 {
+		b.wake()
+	}
+	return into
+}
+
+// count adds what was taken and dropped to the counters.
+func (b *inbox) count(c *engine.Counts) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, name := range classNames {
+		c.AddN("received "+name, b.taken[k])
+		c.AddN("dropped "+name+": queue full", b.dropped[k])
+	}
+}
