@@ -19,7 +19,7 @@
 //   - router.go: Router drives the machines of a router, as daemon/host does on a real one
 //   - unicast.go: the unicast routes of a router, and unicast packets from hop to hop
 //   - oracle.go: a unicast routing protocol that is always right, after a delay
-//   - host.go: Host, its Members that receive, and Sources that send; probe.go: their accounts
+//   - host.go: Host, its Members that receive, and Sources that send; probe.go: the account of a flow
 //   - link.go: links, their delay, loss, MTU and failures, and the tracing of packets; snoop.go: a snooping bridge
 //   - packet.go: packets; pcap.go: captures for tshark
 //   - watch.go: transitions, notes, queries, the trace

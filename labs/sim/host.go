@@ -9,6 +9,7 @@ import (
 	"grove/igmp"
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/probe"
 )
 
 // Host is an end system: it joins groups by IGMP and MLD as an operating system does, receives, and sends.
@@ -18,19 +19,12 @@ type Host struct {
 	machines [2]engine.Machine
 	groups   [2]map[linkGroup]struct{} // what the machines asked to hear, by family
 	members  []*Member
-	inbox    []hostEvent
-	busy     bool
 	unwanted uint64
 }
 
 type linkGroup struct {
 	id    engine.IfID
 	group netip.Addr
-}
-
-type hostEvent struct {
-	family int
-	ev     engine.Event
 }
 
 // HostOptions describe a host.
@@ -181,6 +175,10 @@ func (h *Host) tell(ev engine.Event) {
 
 func (h *Host) feed(f int, ev engine.Event) {
 	h.node.mark()
+	h.step(f, ev)
+}
+
+func (h *Host) step(f int, ev engine.Event) {
 	s := h.node.sim
 	s.stats.Steps++
 	for _, e := range h.machines[f].Step(s.Clock(), ev) {
@@ -188,8 +186,14 @@ func (h *Host) feed(f int, ev engine.Event) {
 	}
 }
 
-func (h *Host) tick()   { h.tell(engine.Tick{}) }
-func (h *Host) settle() { h.tell(engine.Settled{}); h.node.dirty = false; h.node.reschedule() }
+func (h *Host) tick() { h.tell(engine.Tick{}) }
+
+// settle ends the batch.
+func (h *Host) settle() {
+	h.step(0, engine.Settled{})
+	h.step(1, engine.Settled{})
+	h.node.reschedule()
+}
 
 func (h *Host) deadline() (time.Time, bool) {
 	a, okA := h.machines[0].Deadline()
@@ -269,11 +273,11 @@ func (h *Host) data(on *Port, p *packet, ttl uint8, hop int32) {
 		}
 		wanted = true
 		s.stats.Delivered++
-		if p.probe.ok {
-			m.flow(p.Src).count(p.probe, ttl, s.now)
+		if p.probed {
+			m.flow(p.Src).Count(p.probe, ttl, s.Clock())
 		}
 		if p.traced {
-			s.deliveries = append(s.deliveries, Delivery{Hop: int(hop), Member: m, Seq: p.probe.seq})
+			s.deliveries = append(s.deliveries, Delivery{Hop: int(hop), Member: m, Seq: p.probe.Seq})
 		}
 	}
 	if !wanted {
@@ -329,7 +333,7 @@ func (n *Node) AddSource(o SourceOptions) *Source {
 	if o.TTL == 0 {
 		o.TTL = 64
 	}
-	o.Size = max(o.Size, probeSize)
+	o.Size = max(o.Size, probe.Size)
 	src := &Source{node: n, port: p, opts: o, n: int32(len(n.sim.srcs))}
 	n.sim.srcs = append(n.sim.srcs, src)
 	src.Start()
@@ -394,12 +398,12 @@ func (s *Source) send(gen uint32) {
 	if !from.IsValid() {
 		return
 	}
-	h := probeHeader{seq: s.seq, sent: sim.now, ttl: s.opts.TTL, ok: true}
-	body := h.append(make([]byte, 0, s.opts.Size))[:s.opts.Size]
+	h := probe.Packet{Run: uint64(s.n), Seq: s.seq, Sent: sim.Clock(), TTL: s.opts.TTL}
+	body := h.Append(make([]byte, 0, s.opts.Size))[:s.opts.Size]
 	d := ip.UDP(netip.AddrPortFrom(from, probePort), netip.AddrPortFrom(s.opts.Group, probePort), s.opts.TTL, body)
 	d.ID, d.DontFragment = uint16(s.seq), s.opts.DontFrag
 	p := newPacket(&d)
-	p.traced, p.probe = s.opts.Traced, h
+	p.traced, p.probe, p.probed = s.opts.Traced, h, true
 	if r := s.node.router; r != nil {
 		r.originateData(s.port, p, s.opts.TTL)
 		return

@@ -209,7 +209,7 @@ func (s *Sim) transmit(from *Port, to *Port, p *packet, ttl uint8, hop int32) {
 		t.write(from, to, p, ttl)
 	}
 	if p.traced {
-		s.hops = append(s.hops, Hop{Parent: int(hop), From: from, Source: p.Src, Group: p.Dst, Seq: p.probe.seq, TTL: ttl})
+		s.hops = append(s.hops, Hop{Parent: int(hop), From: from, Source: p.Src, Group: p.Dst, Seq: p.probe.Seq, TTL: ttl})
 		hop = int32(len(s.hops) - 1)
 	}
 	if to != nil {

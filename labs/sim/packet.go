@@ -3,6 +3,7 @@ package sim
 import (
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/probe"
 )
 
 // packet is an IP packet on its way. It is made once and shared by all its copies, and not changed; what differs among
@@ -12,7 +13,8 @@ type packet struct {
 	size   int  // bytes, IP header included
 	data   bool // multicast data: forwarded by planes, counted by members
 	traced bool // every transmission is noted in Sim.hops
-	probe  probeHeader
+	probe  probe.Packet
+	probed bool // probe is set
 }
 
 func newPacket(d *ip.Packet) *packet {
@@ -26,7 +28,8 @@ func newData(d *ip.Packet) *packet {
 	p := newPacket(d)
 	p.data = d.Dst.IsMulticast()
 	if d.Proto == engine.ProtoUDP && len(d.Payload) > udpHeader {
-		p.probe, _ = parseProbe(d.Payload[udpHeader:])
+		h, err := probe.Parse(d.Payload[udpHeader:])
+		p.probe, p.probed = h, err == nil
 	}
 	return p
 }

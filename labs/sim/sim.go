@@ -57,6 +57,7 @@ type Sim struct {
 	ports  []*Port // by index
 	links  []*Link // in the order of creation
 	dirty  []*Node // routers and hosts that were told something at this instant
+	spare  []*Node // room for the next dirty
 	calls  []func()
 	free   []int32 // unused places in calls
 	srcs   []*Source
@@ -172,12 +173,13 @@ func (s *Sim) instant() {
 			s.dirty = s.dirty[:0]
 			return
 		}
-		// Those made dirty meanwhile have their turn in this same loop.
-		for i := 0; i < len(s.dirty); i++ {
-			s.dirty[i].dirty = false
-			s.dirty[i].settle()
+		batch := s.dirty
+		s.dirty = s.spare[:0]
+		for _, n := range batch {
+			n.dirty = false
+			n.settle()
 		}
-		s.dirty = s.dirty[:0]
+		s.spare = batch
 	}
 }
 
