@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 )
 
@@ -52,3 +53,107 @@ const (
 
 // RegisterFilter accepts Registers of sources in Source to groups in Group.
 type RegisterFilter struct{ Source, Group netip.Prefix }
+
+// Defaults of RFC 7761, section 4.11, and of our own bounds.
+const (
+	defaultJoinPrunePeriod     = 60 * time.Second
+	defaultKeepalivePeriod     = 210 * time.Second
+	defaultRegisterSuppression = 60 * time.Second
+	defaultRegisterProbe       = 5 * time.Second
+	defaultAssertTime          = 180 * time.Second
+	defaultAssertOverride      = 3 * time.Second
+	defaultMaxEntries          = 500_000
+	defaultMaxSources          = 100_000
+)
+
+var (
+	allMulticast = map[engine.Family]netip.Prefix{
+		engine.IPv4: netip.MustParsePrefix("224.0.0.0/4"),
+		engine.IPv6: netip.MustParsePrefix("ff00::/8"),
+	}
+	defaultSSM = map[engine.Family][]netip.Prefix{
+		engine.IPv4: {netip.MustParsePrefix("232.0.0.0/8")},
+		engine.IPv6: ssm6(),
+	}
+)
+
+// ssm6 returns ff3x::/32 for every scope x (RFC 4607, section 1).
+func ssm6() []netip.Prefix {
+	var list []netip.Prefix
+	for scope := range byte(16) {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom16([16]byte{0: 0xff, 1: 0x30 | scope}), 32))
+	}
+	return list
+}
+
+// withDefaults fills in what the configuration leaves out, so that the zero Config is one, too.
+func (c Config) withDefaults(f engine.Family) Config {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&c.JoinPrunePeriod, defaultJoinPrunePeriod)
+	set(&c.KeepalivePeriod, defaultKeepalivePeriod)
+	set(&c.RegisterSuppression, defaultRegisterSuppression)
+	set(&c.RegisterProbe, defaultRegisterProbe)
+	set(&c.AssertTime, defaultAssertTime)
+	set(&c.AssertOverride, defaultAssertOverride)
+	if c.MaxEntries == 0 {
+		c.MaxEntries = defaultMaxEntries
+	}
+	if c.MaxSources == 0 {
+		c.MaxSources = defaultMaxSources
+	}
+	if c.SSM == nil {
+		c.SSM = defaultSSM[f]
+	}
+	rps := make([]StaticRP, 0, len(c.RPs))
+	for _, rp := range c.RPs {
+		if len(rp.Groups) == 0 {
+			rp.Groups = []netip.Prefix{allMulticast[f]}
+		}
+		rps = append(rps, rp)
+	}
+	c.RPs = rps
+	return c
+}
+
+// configure changes to a new configuration.
+func (m *Machine) configure(c Config) {
+	m.cfg = c.withDefaults(m.id.Family)
+	if !m.configured {
+		m.configured, m.subscribe = true, true
+	}
+	m.configureRPs()
+	for _, g := range engine.SortedAddrs(m.groups) {
+		if ssm := m.isSSM(g.addr); ssm != g.ssm {
+			g.ssm = ssm
+			m.touchGroup(g)
+		}
+		g.setRP(m.rpOf(g.addr))
+	}
+	for _, i := range m.interfaces() {
+		m.configureInterface(i)
+	}
+}
+
+// configureRPs tracks the configured RPs, whether a group needs them or not: an RP has to know that it is one before
+// the first Register.
+func (m *Machine) configureRPs() {
+	old := m.rps
+	m.rps = nil
+	for _, t := range old {
+		t.pinned = false
+	}
+	for _, rp := range m.cfg.RPs {
+		t := m.track(rp.Address)
+		if !t.pinned {
+			t.pinned = true
+			m.rps = append(m.rps, t)
+		}
+	}
+	for _, t := range old {
+		t.release() // once its groups have left it
+	}
+}

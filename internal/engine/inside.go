@@ -176,6 +176,7 @@ type Activity struct {
 	To      MachineID
 	Key     Key
 	Packets uint64 // on the right interface
+	Bytes   uint64 // of all packets
 	WrongIf uint64
 }
 

@@ -1,0 +1,70 @@
+// Package pimsm is Protocol Independent Multicast - Sparse Mode, RFC 7761, for IPv4 and IPv6, as an engine.Machine. It
+// is written to be read beside the RFC: names are the RFC's, every macro is one function under its formula, every state
+// machine is one file.
+//
+// # How it works
+//
+// The machine keeps the state that messages, hosts and packets put into it (the Tree Information Base, section 4.1 of
+// the RFC), and derives everything else. An event changes some of that state and touches the entry that holds it; when
+// the event is done, update works out, for every entry that was touched, what the macros are now, and makes the
+// transitions that follow: JoinDesired -> True, CouldAssert -> FALSE, CouldRegister -> True. Nobody adds an interface to
+// an outgoing list: the list is what the macro says, and what was last said to mfib or to a neighbor is compared with
+// it.
+//
+//	tib.go      what is known             macros.go      what follows        instance.go   update
+//	receive.go, member.go, target.go, data.go: events    transmit.go, forwarding.go: what is said at Settled
+//
+// # Files
+//
+//   - instance.go: Machine, the entries, update
+//   - config.go: Config, its defaults, a new configuration
+//   - tib.go: the types of the Tree Information Base; ifset.go: sets of interfaces; roll.go: the index of entries
+//   - macros.go: the state summarization macros (4.1.5) and those of the state machines
+//   - downstream.go: sections 4.5.1 to 4.5.3; upstream.go: 4.5.4 and 4.5.5; rpt.go: 4.5.6 and 4.5.7
+//   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2)
+//   - assert.go: section 4.6
+//   - forwarding.go: the rules of section 4.2, and the rows of the forwarding table; data.go: packets that come up
+//   - target.go: the MRIB: sources and RPs, their paths, NBR(I,A)
+//   - iface.go, neighbor.go: interfaces and neighbors (internal/pim/neighbor does Hello); member.go: hosts
+//   - receive.go, transmit.go: messages (internal/pim/wire reads and writes them); packet.go: data packets in Registers
+//   - show.go: state for people
+//
+// # From rules for packets to rows of a table
+//
+// Section 4.2 says what to do with a packet. A kernel forwards by rows and hands up few packets, so forwarding.go turns
+// the rules into rows, and asks for those packets whose arrival changes state:
+//
+//   - A flow of which nothing is known is tapped: its first packet comes up. It starts the KeepaliveTimer, may set the
+//     SPTbit, may be registered; then the tap goes. Further packets are counted, and the counters keep the
+//     KeepaliveTimer (engine.Activity).
+//   - A row anticipates what its next packet would change, where no packet from elsewhere could come first
+//     (anticipateSPT).
+//   - Where the SPTbit has to wait for a packet on RPF_interface(S), that packet is one on a wrong interface, and is
+//     reported. So is one on an outgoing interface: the event of the Assert machines.
+//
+// # Source start
+//
+// No packet of a new source is to be lost, and none sent twice.
+//
+//   - First hop: the (*,*) row hands up packets of unknown flows from interfaces where we are DR. The packet is
+//     registered, and sent by hand to members on our own links; an (S,G) row does it from then on.
+//   - Transit and last hop: the (*,G) row has sent the packet on when its tap hands it up.
+//   - RP: at the first Register the row of (S,G) is made for native packets, and a Join(S,G) sent. Registers are
+//     forwarded by hand (engine.Inject). The first native packet is forwarded by the kernel, sets the SPTbit through the
+//     tap, and brings the Register-Stop; Registers still on their way are forwarded until one is seen whose packet came
+//     natively. That departs from section 4.4.2 and is marked there.
+//
+// # Supported standards
+//
+//   - RFC 7761: PIM-SM (revised)
+//   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
+//
+// # Known gaps
+//
+//   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
+//   - PIM messages are not authenticated (section 6.3).
+//   - Where a source and the members of its group share a LAN, the kernel reports one wrong packet per (*,G) row and 3
+//     seconds: a second source of the group on that LAN may go unregistered for as long.
+//   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
+//   - Inject does not know the TTL thresholds and boundaries that mfib applies to rows.
+package pimsm

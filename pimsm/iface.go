@@ -1,0 +1,280 @@
+package pimsm
+
+import (
+	"net/netip"
+	"time"
+
+	"grove/internal/engine"
+	"grove/internal/pim/neighbor"
+	"grove/internal/pim/wire"
+)
+
+// iface is an interface of the router. PIM is configured on it if nb is set, and runs there if runs is.
+type iface struct {
+	m    *Machine
+	id   engine.IfID
+	link engine.Interface
+	nb   *neighbor.Interface // nil: PIM is not configured here
+	slot int                 // of bit; 0: none
+	bit  ifSet
+
+	runs    bool
+	primary netip.Addr // the address that we speak from
+	dr      bool       // I_am_DR(I)
+
+	oifs roll[*oif] // all per-interface state of entries
+	hops roll[*hop] // of the targets beyond
+
+	pending bundles // Join/Prune messages to be sent at Settled
+}
+
+// set is the interface as a set of one; nil is the empty set.
+func (i *iface) set() ifSet {
+	if i == nil {
+		return 0
+	}
+	return i.bit
+}
+
+func (i *iface) neighbors() int {
+	if i.nb == nil {
+		return 0
+	}
+	return len(i.nb.Neighbors())
+}
+
+// interfaceChange takes over the state of an interface.
+func (m *Machine) interfaceChange(e engine.InterfaceChange) {
+	i := m.ifaces[e.ID]
+	if i == nil {
+		if e.Gone {
+			return
+		}
+		i = &iface{m: m, id: e.ID}
+		m.ifaces[e.ID] = i
+		m.order = append(m.order, i)
+	}
+	m.own(i.link.Addrs, -1)
+	i.link = e.Interface
+	if e.Gone {
+		i.link = engine.Interface{ID: e.ID, Name: i.link.Name}
+	}
+	m.own(i.link.Addrs, +1)
+	m.configureInterface(i)
+	if e.Gone {
+		m.removeInterface(i)
+	}
+}
+
+// own counts addresses of ours: one may be on several interfaces.
+func (m *Machine) own(list []netip.Prefix, n int) {
+	for _, p := range list {
+		a := p.Addr()
+		if m.owned[a] += n; m.owned[a] == 0 {
+			delete(m.owned, a)
+		}
+	}
+}
+
+// configureInterface starts, changes or ends PIM on an interface as the configuration and the link ask.
+func (m *Machine) configureInterface(i *iface) {
+	cfg, wanted := m.cfg.Interfaces[i.link.Name]
+	switch {
+	case wanted && i.nb == nil:
+		if !m.giveSlot(i) {
+			return
+		}
+		i.nb = neighbor.New(i.env(), cfg)
+		m.subscribe = true // memberships on it may have been told before
+	case wanted:
+		i.nb.Configure(m.now, cfg)
+	case i.nb != nil:
+		i.nb.Stop(m.now)
+		i.follow("PIM is no longer configured")
+		i.forget()
+		i.nb = nil
+		m.freeSlot(i)
+		return
+	}
+	if i.nb != nil {
+		i.nb.Update(m.now, i.link)
+		i.follow("interface changed")
+	}
+}
+
+// follow takes over what the neighborhood says of itself: whether PIM runs, our address, whether we are DR.
+func (i *iface) follow(cause string) {
+	runs, primary, dr := i.nb.Running(), i.nb.Primary(), i.nb.IAmDR()
+	if runs != i.runs {
+		i.runs = runs
+		if !runs {
+			i.lose(cause)
+		}
+		for _, h := range i.hops.all {
+			h.t.resolve()
+		}
+	}
+	if primary != i.primary {
+		i.primary = primary
+		// my_ip_address(I) is part of our Assert metric, and what neighbors address us by.
+		for _, o := range i.oifs.all {
+			o.touch()
+		}
+	}
+	if dr != i.dr {
+		i.dr = dr
+		i.drChanged()
+	}
+}
+
+// drChanged: pim_include and CouldRegister depend on I_am_DR(I).
+func (i *iface) drChanged() {
+	for _, o := range i.oifs.all {
+		o.touch()
+	}
+	for _, h := range i.hops.all {
+		for _, s := range h.t.sources.all {
+			i.m.touchSource(s)
+		}
+	}
+}
+
+// lose forgets what neighbors on the interface told us: it does not run any more. What hosts told us is igmp's to take
+// back.
+func (i *iface) lose(cause string) {
+	for _, o := range i.oifs.all {
+		o.endJoin(cause)
+		o.endPruneRpt(cause)
+		o.endAssert(cause)
+	}
+	i.pending = bundles{}
+}
+
+// forget removes all per-interface state: PIM ends here.
+func (i *iface) forget() {
+	i.lose("PIM ends on the interface")
+	for _, o := range i.oifs.all {
+		o.member, o.exclude, o.members = false, false, nil
+		o.touch()
+	}
+	i.m.update()
+}
+
+// removeInterface ends an interface.
+func (m *Machine) removeInterface(i *iface) {
+	if i.nb != nil {
+		i.nb.Stop(m.now)
+		i.follow("interface gone")
+		i.forget()
+		i.nb = nil
+		m.freeSlot(i)
+	}
+	for len(i.hops.all) > 0 {
+		i.hops.all[0].t.dropHop(i.hops.all[0])
+	}
+	delete(m.ifaces, i.id)
+	for n, o := range m.order {
+		if o == i {
+			m.order = append(m.order[:n:n], m.order[n+1:]...)
+			break
+		}
+	}
+}
+
+func (t *target) dropHop(h *hop) {
+	h.iface.hops.remove(h, placeOfHop)
+	for n, o := range t.hops {
+		if o == h {
+			t.hops = append(t.hops[:n:n], t.hops[n+1:]...)
+			break
+		}
+	}
+	t.resolve()
+}
+
+// giveSlot gives an interface a bit in ifSet.
+func (m *Machine) giveSlot(i *iface) bool {
+	for slot := firstSlot; slot < slots; slot++ {
+		if m.slots[slot] == nil {
+			m.slots[slot] = i
+			i.slot, i.bit = slot, 1<<slot
+			return true
+		}
+	}
+	m.emit(engine.Note{Level: engine.Error, If: i.id, Text: "too many interfaces: PIM does not run on this one"})
+	return false
+}
+
+// freeSlot takes the bit back. Rows that name it are said again before another interface may have it.
+func (m *Machine) freeSlot(i *iface) {
+	m.freed = append(m.freed, i.slot)
+}
+
+// ifaceOf returns the interface of a set of one; nil if it is none of ours.
+func (m *Machine) ifaceOf(i ifSet) *iface {
+	for slot := range i.bits() {
+		return m.slots[slot]
+	}
+	return nil
+}
+
+func (m *Machine) bitOf(id engine.IfID) ifSet {
+	if i := m.ifaces[id]; i != nil && i.nb != nil {
+		return i.bit
+	}
+	return 0
+}
+
+func (m *Machine) ifID(i ifSet) engine.IfID {
+	if i := m.ifaceOf(i); i != nil {
+		return i.id
+	}
+	return 0
+}
+
+func (m *Machine) ifIDs(set ifSet) []engine.IfID {
+	var list []engine.IfID
+	for slot := range set.bits() {
+		if i := m.slots[slot]; i != nil {
+			list = append(list, i.id)
+		}
+	}
+	return list
+}
+
+func (m *Machine) outgoing(set ifSet) []engine.Outgoing {
+	var list []engine.Outgoing
+	for slot := range set.bits() {
+		if i := m.slots[slot]; i != nil {
+			list = append(list, engine.Outgoing{If: i.id})
+		}
+	}
+	return list
+}
+
+// interfaces returns the interfaces in the order in which they appeared.
+func (m *Machine) interfaces() []*iface { return m.order }
+
+// env is what the neighborhood of the interface needs of us.
+func (i *iface) env() neighbor.Env {
+	m := i.m
+	return neighbor.Env{
+		ID: m.id, If: i.id, Rand: m.rng, Timers: &m.timers, Counts: &m.counts, Emit: m.emit,
+		Send: func(_ time.Time, src, dst netip.Addr, msg wire.Message) { i.sendFrom(src, dst, msg) },
+		NeighborUp: func(_ time.Time, _ *neighbor.Neighbor) {
+			i.resolveHops()
+		},
+		NeighborDown: func(_ time.Time, n *neighbor.Neighbor) {
+			i.winnerLost(n.Address, "current winner's NLT expires")
+			i.resolveHops()
+		},
+		NeighborRestarted: func(_ time.Time, n *neighbor.Neighbor) { i.neighborRestarted(n.Address) },
+		AddressesChanged:  func(time.Time) { i.resolveHops() },
+		DRChanged: func(time.Time, netip.Addr, netip.Addr) {
+			if i.nb != nil {
+				i.follow("DR changed")
+			}
+		},
+		ParametersChanged: func(time.Time) {},
+	}
+}

@@ -1,0 +1,205 @@
+package pimsm
+
+import (
+	"net/netip"
+
+	"grove/internal/engine"
+)
+
+// This file is what the MRIB says: RPF_interface(X), MRIB.next_hop(X), MRIB.pref(X), MRIB.metric(X) for every source
+// and RP, kept as rib tells of it.
+
+// target is an address that we track.
+type target struct {
+	m     *Machine
+	addr  netip.Addr
+	known bool // rib has answered
+
+	local     bool // an address of ours
+	connected bool // no gateway between
+	reachable bool
+	distance  uint32
+	cost      uint32
+	hops      []*hop // the usable ways, best first
+
+	iface *iface     // RPF_interface; nil: none, or PIM does not run there
+	nbr   netip.Addr // the PIM neighbor behind the next hop, by its primary address; invalid: NULL
+
+	groups  roll[*group]  // of which it is the RP
+	sources roll[*source] // of which it is the source
+	pinned  bool          // a configured RP: tracked although no group has it now
+	waiting []func()      // what is to be done when the path is known
+}
+
+// hop is one way to a target. It hangs on its interface, so that a change there finds it.
+type hop struct {
+	t       *target
+	iface   *iface
+	gateway netip.Addr // invalid: the target itself
+	place   int32
+}
+
+// preference is MRIB.pref(X), metric is MRIB.metric(X): infinite without a route.
+func (t *target) preference() uint32 {
+	if t == nil || !t.reachable {
+		return infiniteAssertMetric.preference
+	}
+	return min(t.distance, infiniteAssertMetric.preference)
+}
+
+func (t *target) metric() uint32 {
+	if t == nil || !t.reachable {
+		return infiniteAssertMetric.metric
+	}
+	return t.cost
+}
+
+// track returns the target of an address, which rib is asked for if it is new.
+func (m *Machine) track(a netip.Addr) *target {
+	t := m.targets[a]
+	if t == nil {
+		t = &target{m: m, addr: a}
+		m.targets[a] = t
+		m.emit(engine.Track{Addr: a})
+	}
+	return t
+}
+
+// release ends the tracking of a target that nobody needs any more.
+func (t *target) release() {
+	if t.pinned || len(t.groups.all) > 0 || len(t.sources.all) > 0 || t.m.targets[t.addr] != t {
+		return
+	}
+	t.dropHops()
+	delete(t.m.targets, t.addr)
+	t.m.emit(engine.Untrack{Addr: t.addr})
+}
+
+func (t *target) dropHops() {
+	for _, h := range t.hops {
+		h.iface.hops.remove(h, placeOfHop)
+	}
+	t.hops = nil
+}
+
+// whenPathKnown does f when the path to the source is known: now, or later in the same batch of events.
+func (s *source) whenPathKnown(f func()) {
+	if s.rpf.known {
+		f()
+		return
+	}
+	t := s.rpf
+	if len(t.waiting) >= maxWaiting {
+		s.m.counts.Add("too many packets before the path is known")
+		return
+	}
+	t.waiting = append(t.waiting, func() {
+		if !s.gone {
+			f()
+		}
+	})
+}
+
+const maxWaiting = 256
+
+// path takes over what rib tells.
+func (m *Machine) path(p engine.Path) {
+	t := m.targets[p.Addr]
+	if t == nil {
+		return
+	}
+	t.dropHops()
+	wasRP, metric := t.local, [...]uint32{t.preference(), t.metric()}
+	connected, first := t.connected, !t.known
+	t.known = true
+	t.local, t.connected, t.reachable = p.Local, p.Connected(), p.Reachable()
+	t.distance, t.cost = p.Distance, p.Metric
+	for _, nh := range p.Hops {
+		if i := m.ifaces[nh.If]; i != nil {
+			h := &hop{t: t, iface: i, gateway: nh.Gateway}
+			t.hops = append(t.hops, h)
+			i.hops.add(h, placeOfHop)
+		}
+	}
+	changed := t.resolve()
+	if first || changed || wasRP != t.local || connected != t.connected || metric != [...]uint32{t.preference(), t.metric()} {
+		t.touch()
+	}
+	waiting := t.waiting
+	t.waiting = nil
+	for _, f := range waiting {
+		f()
+	}
+	for _, s := range t.sources.all {
+		if s.asked {
+			m.sayLater(s)
+		}
+	}
+}
+
+// resolve chooses among the hops: the first of them with a PIM neighbor behind it, or else the first on an interface
+// where PIM runs. rib gives them by RFC 7761's rule of ECMP, the numerically highest gateway first. It says whether
+// that changed anything.
+func (t *target) resolve() bool {
+	var iface *iface
+	var nbr netip.Addr
+	for _, h := range t.hops {
+		if !h.iface.runs {
+			continue
+		}
+		gateway := h.gateway
+		if !gateway.IsValid() {
+			// An RP on a link of ours is the next hop to itself.
+			gateway = t.addr
+		}
+		if n := h.iface.nb.Neighbor(gateway); n != nil {
+			iface, nbr = h.iface, n.Address
+			break
+		}
+		if iface == nil {
+			iface = h.iface
+		}
+	}
+	if iface == t.iface && nbr == t.nbr {
+		return false
+	}
+	old := t.iface
+	t.iface, t.nbr = iface, nbr
+	if old != nil && old != iface {
+		t.stopsBeingRPF(old)
+	}
+	t.touch()
+	return true
+}
+
+// stopsBeingRPF is "RPF_interface(S) stops being interface I" and "RPF_interface(RP(G)) stops being I" of Figures 8
+// and 9: a lost Assert there is forgotten.
+func (t *target) stopsBeingRPF(i *iface) {
+	for _, g := range t.groups.all {
+		if o := g.on(i.bit); o != nil && o.assert.lost() {
+			o.endAssert("RPF_interface(RP(G)) stops being I")
+		}
+	}
+	for _, s := range t.sources.all {
+		if o := s.on(i.bit); o != nil && o.assert.lost() {
+			o.endAssert("RPF_interface(S) stops being I")
+		}
+	}
+}
+
+// touch says that what follows from the path is to be worked out anew.
+func (t *target) touch() {
+	for _, g := range t.groups.all {
+		t.m.touchGroup(g)
+	}
+	for _, s := range t.sources.all {
+		t.m.touchSource(s)
+	}
+}
+
+// resolveHops works out anew which neighbors are behind the hops of an interface.
+func (i *iface) resolveHops() {
+	for _, h := range i.hops.all {
+		h.t.resolve()
+	}
+}
