@@ -1,0 +1,291 @@
+package rib_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"runtime"
+	"slices"
+	"sort"
+	"testing"
+	"time"
+
+	"grove/internal/engine"
+	"grove/internal/rib"
+)
+
+// The oracle knows all routes and interfaces as plain lists and answers each question by going through all of them.
+type oracle struct {
+	ifaces map[engine.IfID]engine.Interface
+	routes []engine.RouteChange
+	cfg    rib.Config
+}
+
+var oracleDistances = map[string]uint32{"connected": 0, "static": 1, "kernel": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120}
+
+func (o *oracle) distance(origin string) uint32 {
+	if d, ok := o.cfg.Distances[origin]; ok {
+		return d
+	}
+	if d, ok := oracleDistances[origin]; ok {
+		return d
+	}
+	return 254
+}
+
+func (o *oracle) runs(id engine.IfID) bool { return o.ifaces[id].Up && o.ifaces[id].Carrier }
+
+// link returns the running interface with a in its longest network, the lowest number first.
+func (o *oracle) link(a netip.Addr) engine.IfID {
+	var best engine.IfID
+	bits := -1
+	for id := engine.IfID(1); id < 10; id++ {
+		for _, p := range o.ifaces[id].Addrs {
+			if o.runs(id) && p.Contains(a) && p.Addr() != a && p.Bits() > bits {
+				best, bits = id, p.Bits()
+			}
+		}
+	}
+	return best
+}
+
+type candidate struct {
+	prefix                   netip.Prefix
+	origin                   string
+	static                   bool
+	distance, metric, source uint32
+	hops                     []engine.NextHop
+}
+
+// path returns the answer: all candidates, usable ones only, sorted by the rules as doc.go says them.
+func (o *oracle) path(a netip.Addr) engine.Path {
+	for id := engine.IfID(1); id < 10; id++ {
+		for _, p := range o.ifaces[id].Addrs {
+			if p.Addr() == a && o.ifaces[id].Up {
+				return engine.Path{Addr: a, Local: true, Prefix: netip.PrefixFrom(a, 32), Origin: "local", Hops: []engine.NextHop{{If: id, Weight: 1}}}
+			}
+		}
+	}
+	var unicast, static []candidate
+	add := func(list *[]candidate, c candidate, hops []engine.NextHop) {
+		if !c.prefix.Contains(a) {
+			return
+		}
+		for _, h := range hops {
+			if h.If == 0 {
+				h.If = o.link(h.Gateway)
+			}
+			if o.runs(h.If) {
+				c.hops = append(c.hops, h)
+			}
+		}
+		if len(hops) == 0 || len(c.hops) > 0 {
+			*list = append(*list, c)
+		}
+	}
+	for _, r := range o.routes {
+		add(&unicast, candidate{prefix: r.Prefix, origin: r.Origin, distance: o.distance(r.Origin), metric: r.Metric, source: 1}, r.Hops)
+	}
+	for id := engine.IfID(1); id < 10; id++ {
+		for _, p := range o.ifaces[id].Addrs {
+			add(&unicast, candidate{prefix: p.Masked(), origin: "connected", distance: o.distance("connected")}, []engine.NextHop{{If: id, Weight: 1}})
+		}
+	}
+	for _, s := range o.cfg.Static {
+		hop := engine.NextHop{Gateway: s.Gateway, Weight: 1}
+		for id, i := range o.ifaces {
+			if i.Name == s.If {
+				hop.If = id
+			}
+		}
+		if s.If != "" && hop.If == 0 {
+			hop.If = 99
+		}
+		add(&static, candidate{prefix: s.Prefix, origin: "mroute", static: true, distance: s.Distance}, []engine.NextHop{hop})
+	}
+	best := func(list []candidate) (engine.Path, bool) {
+		if len(list) == 0 {
+			return engine.Path{Addr: a}, false
+		}
+		key := func(c candidate) string {
+			return fmt.Sprintf("%03d %010d %010d %d", 128-c.prefix.Bits(), c.distance, c.metric, c.source)
+		}
+		sort.SliceStable(list, func(i, j int) bool { return key(list[i]) < key(list[j]) })
+		p := engine.Path{Addr: a, Prefix: list[0].prefix, Origin: list[0].origin, Distance: list[0].distance, Metric: list[0].metric}
+		for _, c := range list {
+			if key(c) == key(list[0]) {
+				p.Hops = append(p.Hops, c.hops...)
+			}
+		}
+		sort.SliceStable(p.Hops, func(i, j int) bool {
+			if c := p.Hops[i].Gateway.Compare(p.Hops[j].Gateway); c != 0 {
+				return c > 0
+			}
+			return p.Hops[i].If < p.Hops[j].If
+		})
+		return p, true
+	}
+	u, haveUnicast := best(unicast)
+	s, haveStatic := best(static)
+	if haveStatic && (!haveUnicast || s.Distance <= u.Distance) {
+		return s
+	}
+	return u
+}
+
+// TestOracle: after every batch of random changes each tracker knows what the oracle says, and is told only what differs.
+func TestOracle(t *testing.T) {
+	for seed := range uint64(25) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { runOracle(t, seed) })
+	}
+}
+
+func runOracle(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 7))
+	m := rib.New(engine.MachineID{Protocol: engine.RIB, Family: engine.IPv4})
+	o := &oracle{ifaces: make(map[engine.IfID]engine.Interface)}
+	addr := func() netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(rng.IntN(4)), byte(rng.IntN(6))}) }
+	prefix := func() netip.Prefix {
+		p, _ := addr().Prefix([]int{0, 8, 22, 23, 24, 30, 31, 32}[rng.IntN(8)])
+		return p
+	}
+	trackers := []engine.MachineID{who("pimsm", engine.IPv4), who("mfib", engine.IPv4)}
+	type subject struct {
+		who  engine.MachineID
+		addr netip.Addr
+	}
+	known := make(map[subject]*engine.Path) // nil: tracked, not told yet
+	step := func(ev engine.Event) []engine.Effect { return m.Step(time.Unix(0, 0), ev) }
+	for range 150 {
+		for range 1 + rng.IntN(4) {
+			switch rng.IntN(7) {
+			case 0:
+				i := engine.Interface{ID: engine.IfID(1 + rng.IntN(4)), Up: rng.IntN(5) > 0, Carrier: rng.IntN(4) > 0}
+				i.Name = fmt.Sprint("eth", i.ID)
+				for range rng.IntN(3) {
+					i.Addrs = append(i.Addrs, netip.PrefixFrom(addr(), 24+rng.IntN(9)))
+				}
+				// An address twice on one interface is nothing that a kernel has.
+				slices.SortFunc(i.Addrs, func(a, b netip.Prefix) int { return a.Masked().Compare(b.Masked()) })
+				i.Addrs = slices.CompactFunc(i.Addrs, func(a, b netip.Prefix) bool { return a.Masked() == b.Masked() })
+				o.ifaces[i.ID] = i
+				step(engine.InterfaceChange{Interface: i})
+			case 1, 2:
+				r := engine.RouteChange{
+					Prefix: prefix(), Metric: uint32(rng.IntN(3)), Gone: rng.IntN(3) == 0,
+					Origin: []string{"static", "ospf", "bgp", "odd"}[rng.IntN(4)],
+				}
+				for h := range rng.IntN(4) {
+					// Gateways differ within a route, or the order of its hops would be free.
+					r.Hops = append(r.Hops, engine.NextHop{If: engine.IfID(rng.IntN(5)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
+				}
+				o.routes = slices.DeleteFunc(o.routes, func(x engine.RouteChange) bool { return x.Prefix == r.Prefix && x.Metric == r.Metric })
+				if !r.Gone {
+					o.routes = append(o.routes, r)
+				}
+				step(r)
+			case 3:
+				if rng.IntN(4) > 0 {
+					break
+				}
+				o.cfg = rib.Config{Distances: map[string]uint32{"ospf": uint32(rng.IntN(3)), "connected": uint32(rng.IntN(2))}}
+				for n := range rng.IntN(4) {
+					s := rib.StaticRoute{Prefix: prefix(), Distance: uint32(rng.IntN(3)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(n), 5})}
+					if rng.IntN(2) == 0 {
+						s.If = fmt.Sprint("eth", 1+rng.IntN(5))
+					}
+					o.cfg.Static = append(o.cfg.Static, s)
+				}
+				step(engine.Configure{Config: o.cfg})
+			case 4, 5:
+				s := subject{trackers[rng.IntN(2)], addr()}
+				if _, ok := known[s]; !ok {
+					known[s] = nil
+				}
+				step(engine.Track{From: s.who, Addr: s.addr})
+			case 6:
+				s := subject{trackers[rng.IntN(2)], addr()}
+				delete(known, s)
+				step(engine.Untrack{From: s.who, Addr: s.addr})
+			}
+		}
+		for _, e := range step(engine.Settled{}) {
+			p := e.(engine.Path)
+			s := subject{p.To, p.Addr}
+			old, ok := known[s]
+			if !ok {
+				t.Fatalf("told %v, which does not track %v", p.To, p.Addr)
+			}
+			if old != nil && text(*old) == text(p) {
+				t.Fatalf("told again what it knew: %s", text(p))
+			}
+			known[s] = &p
+		}
+		for s, p := range known {
+			want := o.path(s.addr)
+			if p == nil {
+				t.Fatalf("%v was not told of %v", s.who, s.addr)
+			}
+			if text(*p) != text(want) {
+				t.Fatalf("path to %v\ngot  %s\nwant %s", s.addr, text(*p), text(want))
+			}
+		}
+	}
+}
+
+func text(p engine.Path) string {
+	return fmt.Sprintf("%v local=%v %v %s %d/%d %v", p.Addr, p.Local, p.Prefix, p.Origin, p.Distance, p.Metric, p.Hops)
+}
+
+// fill puts n routes of one hop each into a rib, as a simulation's oracle does: routers share few next hops.
+func fill(m *rib.Machine, n int) {
+	m.Step(time.Unix(0, 0), engine.InterfaceChange{Interface: engine.Interface{
+		ID: 1, Name: "eth1", Up: true, Carrier: true, Addrs: []netip.Prefix{netip.MustParsePrefix("10.255.0.1/24")},
+	}})
+	for i := range n {
+		m.Step(time.Unix(0, 0), engine.RouteChange{
+			Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 12), byte(i >> 4), byte(i << 4)}), 28), Metric: 10, Origin: "ospf",
+			Hops: []engine.NextHop{{If: 1, Gateway: netip.AddrFrom4([4]byte{10, 255, 0, 2}), Weight: 1}},
+		})
+	}
+}
+
+// TestMemory: a thousand ribs of a thousand routes fit a simulation's memory.
+func TestMemory(t *testing.T) {
+	const ribs, routes = 50, 1000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	all := make([]*rib.Machine, ribs)
+	for i := range all {
+		all[i] = rib.New(engine.MachineID{Protocol: engine.RIB, Family: engine.IPv4})
+		fill(all[i], routes)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	perRoute := (after.HeapAlloc - before.HeapAlloc) / (ribs * routes)
+	t.Logf("%d bytes per route", perRoute)
+	if perRoute > 150 {
+		t.Errorf("a route takes %d bytes, more than 150", perRoute)
+	}
+	runtime.KeepAlive(all)
+}
+
+// BenchmarkRouteChange: a route that covers one tracked address of 10,000 changes.
+func BenchmarkRouteChange(b *testing.B) {
+	m := rib.New(engine.MachineID{Protocol: engine.RIB, Family: engine.IPv4})
+	fill(m, 20000)
+	for i := range 10000 {
+		m.Step(time.Unix(0, 0), engine.Track{From: who("pimsm", engine.IPv4), Addr: netip.AddrFrom4([4]byte{10, byte(i >> 12), byte(i >> 4), byte(i<<4) + 1})})
+	}
+	m.Step(time.Unix(0, 0), engine.Settled{})
+	for i := range b.N {
+		m.Step(time.Unix(0, 0), engine.RouteChange{
+			Prefix: netip.MustParsePrefix("10.0.1.0/28"), Metric: 5, Origin: "ospf", Gone: i%2 == 1,
+			Hops: []engine.NextHop{{If: 1, Gateway: netip.MustParseAddr("10.255.0.3"), Weight: 1}},
+		})
+		if n := len(m.Step(time.Unix(0, 0), engine.Settled{})); n != 1 {
+			b.Fatalf("%d effects", n)
+		}
+	}
+}
