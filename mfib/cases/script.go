@@ -100,7 +100,7 @@ func (r *runner) command(out *strings.Builder, f []string) {
 		r.sent = append(r.sent, nil)
 		n := len(r.sent) - 1
 		r.ownAt[n] = true
-		r.bench.Originate(r.number(f, 1), r.addr(f[2]), uint8(r.number(f, 4)), r.data(n, 20))
+		r.bench.Originate(r.number(f, 1), r.addr(f[2]), uint8(r.number(f, 4)), r.data(n, r.dataLen()))
 	case "wait":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {
@@ -157,11 +157,7 @@ func (r *runner) packet(f []string) ip.Packet {
 	r.sent = append(r.sent, nil)
 	n := len(r.sent) - 1
 	source, group := r.addr(f[2]), r.addr(f[3])
-	header := 48
-	if r.family == engine.IPv4 {
-		header = 28
-	}
-	p := ip.UDP(netip.AddrPortFrom(source, port), netip.AddrPortFrom(group, port), uint8(r.number(f, 5)), r.data(n, packetLen-header))
+	p := ip.UDP(netip.AddrPortFrom(source, port), netip.AddrPortFrom(group, port), uint8(r.number(f, 5)), r.data(n, r.dataLen()))
 	if r.family == engine.IPv4 {
 		p.ID = uint16(n)
 	}
@@ -187,6 +183,14 @@ func (r *runner) encapsulate(i int, inner *ip.Packet, how []string) []byte {
 	}
 	outer.Payload = inner.Append(message)
 	return outer.Append(nil)
+}
+
+// dataLen is the length of the UDP data in a packet of packetLen.
+func (r *runner) dataLen() int {
+	if r.family == engine.IPv4 {
+		return packetLen - 28
+	}
+	return packetLen - 48
 }
 
 // data makes the UDP data of packet number n.

@@ -215,7 +215,10 @@ func (t *Table) appendRow(n *nlSocket, r *engine.Row) int {
 	}
 	if !r.Gone {
 		n.attrUint32(unix.RTA_IIF, uint32(t.vifs[r.Parent].ifindex))
-		n.attr(unix.RTA_MULTIPATH, nexthops(r))
+		// Linux refuses an empty list; without one the row is negative.
+		if hops := nexthops(r); len(hops) > 0 {
+			n.attr(unix.RTA_MULTIPATH, hops)
+		}
 	}
 	n.end(start)
 	return start

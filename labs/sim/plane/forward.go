@@ -28,7 +28,11 @@ type waiting struct {
 	d   Datagram
 }
 
-// Forward takes a data packet that arrived on a VIF.
+// NoVIF stands for an interface without a VIF.
+const NoVIF = engine.VIF(engine.MaxVIFs)
+
+// Forward takes a data packet that arrived on a VIF. One from an interface without a VIF (NoVIF) is nothing in IPv4;
+// in IPv6 it counts as wrong if there is a row of its own for it.
 func (p *Plane) Forward(now time.Time, v engine.VIF, d *Datagram) { p.input(now, v, d, false) }
 
 // Originate takes a packet that this router itself sends on a VIF's interface (besides sending it there): the kernel
@@ -36,7 +40,13 @@ func (p *Plane) Forward(now time.Time, v engine.VIF, d *Datagram) { p.input(now,
 func (p *Plane) Originate(now time.Time, v engine.VIF, d *Datagram) { p.input(now, v, d, true) }
 
 func (p *Plane) input(now time.Time, v engine.VIF, d *Datagram, own bool) {
-	if v >= engine.MaxVIFs || p.present&(1<<v) == 0 || !ip.Forwarded(d.Dst) {
+	if !ip.Forwarded(d.Dst) {
+		return
+	}
+	if !p.exists(v) {
+		if r := p.rows[engine.Key{Source: d.Src, Group: d.Dst}]; r != nil && p.family == engine.IPv6 {
+			p.forward(now, r, NoVIF, d, own)
+		}
 		return
 	}
 	if r := p.find(v, d); r != nil {
@@ -63,7 +73,10 @@ func (p *Plane) find(v engine.VIF, d *Datagram) *row {
 	return nil
 }
 
+// has says whether the VIF is among those of the row. NoVIF never is.
 func (r *row) has(v engine.VIF) bool { return r.out&(1<<v) != 0 }
+
+func (p *Plane) exists(v engine.VIF) bool { return p.present&(1<<v) != 0 }
 
 // forward applies a row to a packet (ip_mr_forward).
 func (p *Plane) forward(now time.Time, r *row, v engine.VIF, d *Datagram, own bool) {
@@ -71,8 +84,8 @@ func (p *Plane) forward(now time.Time, r *row, v engine.VIF, d *Datagram, own bo
 	r.bytes += uint64(d.Len())
 
 	// A (*,G) or (*,*) row accepts what (*,*) covers: its parent and the incoming interface.
-	covered := !r.key.Source.IsValid() && p.any != nil && p.any.has(r.parent) && p.any.has(v) && p.present&(1<<v) != 0
-	if !covered && (v != r.parent || p.present&(1<<v) == 0) {
+	covered := !r.key.Source.IsValid() && p.any != nil && p.any.has(r.parent) && p.any.has(v) && p.exists(v)
+	if !covered && (v != r.parent || !p.exists(v)) {
 		p.wrong(now, r, v, d, own)
 		return
 	}
@@ -91,7 +104,7 @@ func (p *Plane) forward(now time.Time, r *row, v engine.VIF, d *Datagram, own bo
 	for out != 0 {
 		to := engine.VIF(31 - bits.LeadingZeros32(out)) // the kernel's order: from the highest number down
 		out &^= 1 << to
-		if d.TTL <= r.ttl[to] || p.present&(1<<to) == 0 {
+		if d.TTL <= r.ttl[to] || !p.exists(to) {
 			continue
 		}
 		if p.vifs[to].register {
@@ -109,7 +122,7 @@ func (p *Plane) wrong(now time.Time, r *row, v engine.VIF, d *Datagram, own bool
 		return // our own packet, looped back (rt_is_output_route)
 	}
 	r.wrongs++
-	if p.present&(1<<v) == 0 || !r.lastAssert.IsZero() && now.Sub(r.lastAssert) <= assertInterval {
+	if !p.exists(v) || !r.lastAssert.IsZero() && now.Sub(r.lastAssert) <= assertInterval {
 		return
 	}
 	r.lastAssert = now

@@ -151,8 +151,8 @@ func (p *Plane) setRow(now time.Time, want *engine.Row) error {
 		delete(p.rows, key)
 		return nil
 	}
-	if want.Parent >= engine.MaxVIFs {
-		return fmt.Errorf("%w: %d", ErrVIF, want.Parent)
+	if !p.exists(want.Parent) {
+		return fmt.Errorf("%w: parent %d", ErrMissing, want.Parent)
 	}
 	r := p.lookup(key)
 	if r != nil {

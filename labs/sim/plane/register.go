@@ -31,7 +31,7 @@ func (p *Plane) Decapsulate(now time.Time, src, dst netip.Addr, message []byte) 
 		return false
 	}
 	inner, err := ip.Parse(message[pimHeader:])
-	if err != nil || engine.FamilyOf(inner.Src) != p.family || !inner.Dst.IsMulticast() || len(inner.Payload) == 0 {
+	if err != nil || engine.FamilyOf(inner.Src) != p.family || !inner.Dst.IsMulticast() || p.family == engine.IPv6 && len(inner.Payload) == 0 {
 		return false
 	}
 	p.Forward(now, engine.VIF(p.register), &inner)
