@@ -177,7 +177,8 @@ func (m *Machine) wholePacket(e engine.WholePacket) {
 	}
 	fresh := !s.flow.Running()
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
-	a := arrival{iif: s.said.in, packet: e.Packet, forwarded: s.installed}
+	// Until its own row is there, packets of a host come by the (*,*) row, which sends them nowhere.
+	a := arrival{iif: s.said.in, packet: e.Packet, forwarded: s.installed || !directlyConnected(s)}
 	if a.iif == 0 {
 		a.iif = s.tappedOn()
 	}
