@@ -288,12 +288,12 @@ func (v *view) Watch(context.Context) (<-chan api.Event, error) {
 func (v *view) InterfaceName(id engine.IfID) string { return v.node.IfName(id) }
 
 // Status implements api.Router.
-func (v *view) Status() api.Status {
+func (v *view) Status(context.Context) (api.Status, error) {
 	s := api.Status{Hostname: v.node.Name(), Uptime: v.sim.Now(), TimeScale: v.config.TimeScale, Table: v.config.Table}
 	for id := range engine.SortedFunc(v.config.Machines(), compareIDs) {
 		s.Machines = append(s.Machines, id)
 	}
-	return s
+	return s, nil
 }
 
 func compareIDs(a, b engine.MachineID) int {

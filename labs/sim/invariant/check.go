@@ -1,0 +1,161 @@
+package invariant
+
+import (
+	"fmt"
+	"time"
+
+	"grove/internal/engine"
+	"grove/labs/sim"
+)
+
+// Violation is an invariant that does not hold.
+type Violation struct {
+	Invariant string // "loop", "duplicate", "black hole", "waste", "state", "fault"
+	Text      string
+}
+
+func (v Violation) String() string { return v.Invariant + ": " + v.Text }
+
+// Delivery lets the sources send for the time window, follows each packet and says which invariants of delivery do not
+// hold. The network must be at rest before.
+func Delivery(s *sim.Sim, sources []*sim.Source, window time.Duration) []Violation {
+	s.ForgetHops()
+	first := make(map[*sim.Source]uint64)
+	for _, src := range sources {
+		src.SetTraced(true)
+		first[src] = src.Seq() + 1
+	}
+	s.Run(window)
+	for _, src := range sources {
+		src.SetTraced(false)
+	}
+	last := make(map[*sim.Source]uint64)
+	for _, src := range sources {
+		last[src] = src.Seq()
+	}
+	s.Run(time.Second) // the last packets arrive
+	w := walk{sim: s, hops: s.Hops()}
+	w.links()
+	for _, src := range sources {
+		w.members(src, first[src], last[src])
+	}
+	w.waste()
+	s.ForgetHops()
+	return w.found
+}
+
+type walk struct {
+	sim   *sim.Sim
+	hops  []sim.Hop
+	found []Violation
+}
+
+func (w *walk) add(invariant, format string, args ...any) {
+	w.found = append(w.found, Violation{invariant, fmt.Sprintf(format, args...)})
+}
+
+// copyID names a packet.
+type copyID struct {
+	key engine.Key
+	seq uint64
+}
+
+func id(h *sim.Hop) copyID { return copyID{engine.SG(h.Source, h.Group), h.Seq} }
+
+// links checks that no packet crosses a link twice, and says whether it is a loop (one crossing led to the other) or
+// two branches that meet.
+func (w *walk) links() {
+	type crossing struct {
+		copyID
+		link *sim.Link
+	}
+	seen := make(map[crossing]int)
+	for i := 1; i < len(w.hops); i++ {
+		h := &w.hops[i]
+		c := crossing{id(h), h.From.Link()}
+		before, again := seen[c]
+		if !again {
+			seen[c] = i
+			continue
+		}
+		kind := "duplicate"
+		for up := h.Parent; up != 0; up = w.hops[up].Parent {
+			if w.hops[up].From.Link() == c.link {
+				kind = "loop"
+			}
+		}
+		w.add(kind, "packet %d of %v crosses %s twice: %s and %s", c.seq, c.key, c.link.Name(), w.path(before), w.path(i))
+	}
+}
+
+// path returns the nodes and links that a transmission came over.
+func (w *walk) path(i int) string {
+	text := ""
+	for ; i != 0; i = w.hops[i].Parent {
+		h := &w.hops[i]
+		text = fmt.Sprintf(" %s-[%s]", h.From.Node().Name(), h.From.Link().Name()) + text
+	}
+	return "(" + text[1:] + ")"
+}
+
+// members checks that everyone who wants a source has each of its packets, once.
+func (w *walk) members(src *sim.Source, first, last uint64) {
+	type receipt struct {
+		member *sim.Member
+		seq    uint64
+	}
+	got := make(map[receipt]int)
+	for _, d := range w.sim.Deliveries() {
+		if h := &w.hops[d.Hop]; engine.SG(h.Source, h.Group) == src.Key() {
+			got[receipt{d.Member, d.Seq}]++
+		}
+	}
+	for _, n := range w.sim.Nodes() {
+		if n.Host() == nil || n == src.Node() {
+			continue
+		}
+		for _, m := range n.Host().Members() {
+			if m.Group != src.Key().Group || !m.Wants(src.Key().Source) {
+				continue
+			}
+			missing, twice := 0, 0
+			for seq := first; seq <= last; seq++ {
+				switch got[receipt{m, seq}] {
+				case 0:
+					missing++
+				case 1:
+				default:
+					twice++
+				}
+			}
+			if missing > 0 {
+				w.add("black hole", "%s misses %d of %d packets of %v from %s", n.Name(), missing, last-first+1, src.Key(), src.Node().Name())
+			}
+			if twice > 0 {
+				w.add("duplicate", "%s gets %d of %d packets of %v more than once", n.Name(), twice, last-first+1, src.Key())
+			}
+		}
+	}
+}
+
+// waste checks that every crossing of a link but the first leads to a member.
+func (w *walk) waste() {
+	useful := make([]bool, len(w.hops))
+	for _, d := range w.sim.Deliveries() {
+		for i := d.Hop; i != 0 && !useful[i]; i = w.hops[i].Parent {
+			useful[i] = true
+		}
+	}
+	told := make(map[string]bool)
+	for i := 1; i < len(w.hops); i++ {
+		h := &w.hops[i]
+		if useful[i] || h.Parent == 0 && h.From.Node().Host() != nil {
+			continue
+		}
+		where := fmt.Sprintf("%v crosses %s from %s", id(h).key, h.From.Link().Name(), h.From.Node().Name())
+		if !told[where] {
+			told[where] = true
+			w.add("waste", "packet %d of %s towards nobody: %s", h.Seq, where, w.path(i))
+		}
+	}
+}

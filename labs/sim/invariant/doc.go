@@ -1,0 +1,22 @@
+// Package invariant says what must be true of a network of multicast routers once it has come to rest, whatever
+// happened before, and tries it on random networks.
+//
+//   - loop: the path of a packet does not come back to a link
+//   - duplicate: a packet crosses a link once, and a member gets it once
+//   - black hole: a member gets every packet of every source that it wants
+//   - waste: no packet crosses a link towards nobody
+//   - state: when all members have left and all sources are silent, no router remembers them
+//
+// # Files
+//
+//   - check.go: the invariants, on any simulation: Delivery, NoState
+//   - network.go: Network, a random topology with hosts
+//   - play.go: what happens to it, and when the invariants are checked
+//
+// # When a network is at rest
+//
+// Most changes are over in seconds: reports, Joins, Prunes and Asserts are triggered. What a router that vanished from
+// a LAN left behind on the others there goes only with their timers: the neighbor's Holdtime (105 s), the Assert (180 s),
+// the Join (210 s). So after failures on LANs Play waits for the longest of them, and it checks waste and state only
+// then or where nothing vanished.
+package invariant

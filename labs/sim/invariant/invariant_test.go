@@ -1,0 +1,45 @@
+package invariant
+
+import (
+	"flag"
+	"testing"
+)
+
+var seedFlag = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
+
+// seeds is how many networks are played; with -short fewer.
+const seeds = 200
+
+func count(short bool) int {
+	if short {
+		return 20
+	}
+	return seeds
+}
+
+// TestSeeds: on random networks, after random joins, leaves, link failures and heals, the invariants hold.
+func TestSeeds(t *testing.T) {
+	for part := range 2 { // two cores
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			for seed := part; seed < count(testing.Short()); seed += 2 {
+				if *seedFlag >= 0 && seed != *seedFlag {
+					continue
+				}
+				n, err := Random(uint64(seed), Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				moment, found := n.Play()
+				for i, v := range found {
+					if i < 8 || *seedFlag >= 0 {
+						t.Errorf("seed %d, %s (%v): %v", seed, moment, n.Now(), v)
+					}
+				}
+				if len(found) > 0 && *seedFlag >= 0 {
+					t.Logf("the network:\n%s", n)
+				}
+			}
+		})
+	}
+}

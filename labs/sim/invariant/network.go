@@ -1,0 +1,162 @@
+package invariant
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"grove/daemon/config"
+	"grove/internal/engine"
+	"grove/labs/sim"
+)
+
+// Options change how a random network is made.
+type Options struct {
+	// Wrap tampers with the machine of every router: see sim.RouterOptions.
+	Wrap func(engine.Machine) engine.Machine
+}
+
+// Network is a random topology: routers joined by links of two and by LANs, one of them the RP, and hosts on LANs of
+// their own with one or two routers.
+type Network struct {
+	*sim.Sim
+	Seed    uint64
+	Family  engine.Family
+	Routers []*sim.Node
+	Hosts   []*sim.Node
+	Sources []*sim.Source
+	Groups  []netip.Addr // the last is source-specific
+
+	rng   *rand.Rand
+	lines []*sim.Link // links of two routers
+	lans  []*sim.Link // with two routers or more
+}
+
+// linkPlan is a link before the routers exist.
+type linkPlan struct {
+	name    string
+	routers []int
+	hosts   []int
+	cost    int
+	delay   time.Duration
+}
+
+// Random makes the network of a seed. Every fourth is an IPv6 network.
+func Random(seed uint64, o Options) (*Network, error) {
+	n := &Network{
+		Sim: sim.New(seed, sim.Options{}), Seed: seed, Family: engine.IPv4, rng: rand.New(rand.NewPCG(seed, 7761)),
+	}
+	if seed%4 == 3 {
+		n.Family = engine.IPv6
+	}
+	routers := 4 + n.rng.IntN(5)
+	plans, hosts := n.plan(routers)
+	rp := n.rng.IntN(routers)
+	for i := range routers {
+		text := n.config(i, rp, plans)
+		c, err := config.Parse(fmt.Sprintf("r%d", i), []byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("seed %d: %w", seed, err)
+		}
+		n.Routers = append(n.Routers, n.AddRouter(fmt.Sprintf("r%d", i), c, sim.RouterOptions{Wrap: o.Wrap}))
+	}
+	for i := range hosts {
+		n.Hosts = append(n.Hosts, n.AddHost(fmt.Sprintf("h%d", i), sim.HostOptions{}))
+	}
+	for k, p := range plans {
+		var ends []sim.End
+		for _, r := range p.routers {
+			ends = append(ends, sim.End{Node: n.Routers[r], If: p.name})
+		}
+		for i, h := range p.hosts {
+			ends = append(ends, sim.End{Node: n.Hosts[h], If: "eth0", Addrs: []netip.Prefix{n.address(k, 100+i)}})
+		}
+		l := n.AddLink(p.name, sim.LinkOptions{Delay: p.delay, Cost: p.cost, Lan: len(p.hosts) > 0}, ends...)
+		switch {
+		case len(p.routers) == 2 && len(p.hosts) == 0:
+			n.lines = append(n.lines, l)
+		case len(p.routers) >= 2:
+			n.lans = append(n.lans, l)
+		}
+	}
+	for _, g := range []string{"239.1.1.1", "239.1.1.2", "232.1.1.1"} {
+		n.Groups = append(n.Groups, netip.MustParseAddr(g))
+	}
+	if n.Family == engine.IPv6 {
+		n.Groups = n.Groups[:0]
+		for _, g := range []string{"ff0e::1:1", "ff0e::1:2", "ff3e::1:1"} {
+			n.Groups = append(n.Groups, netip.MustParseAddr(g))
+		}
+	}
+	return n, nil
+}
+
+// plan draws the links: a tree of links of two, some more of them, one or two LANs of routers, and the hosts' LANs.
+func (n *Network) plan(routers int) (plans []linkPlan, hosts int) {
+	add := func(p linkPlan) {
+		p.name = fmt.Sprintf("l%d", len(plans))
+		p.cost = 1 + n.rng.IntN(3)
+		p.delay = time.Duration(1+n.rng.IntN(10)) * time.Millisecond
+		plans = append(plans, p)
+	}
+	for i := 1; i < routers; i++ {
+		add(linkPlan{routers: []int{n.rng.IntN(i), i}})
+	}
+	for range routers / 2 {
+		if pair := n.rng.Perm(routers)[:2]; true {
+			add(linkPlan{routers: pair})
+		}
+	}
+	for range 1 + n.rng.IntN(2) {
+		add(linkPlan{routers: n.rng.Perm(routers)[:3+n.rng.IntN(2)]})
+	}
+	for range 3 + n.rng.IntN(3) {
+		p := linkPlan{routers: n.rng.Perm(routers)[:1+n.rng.IntN(5)/3], hosts: []int{hosts}}
+		hosts++
+		if n.rng.IntN(3) == 0 {
+			p.hosts = append(p.hosts, hosts)
+			hosts++
+		}
+		add(p)
+	}
+	return plans, hosts
+}
+
+// address returns the address of place i on link k.
+func (n *Network) address(k, i int) netip.Prefix {
+	if n.Family == engine.IPv6 {
+		return netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::%x/64", k, i))
+	}
+	return netip.MustParsePrefix(fmt.Sprintf("10.0.%d.%d/24", k, i))
+}
+
+func (n *Network) loopback(r int) netip.Prefix {
+	if n.Family == engine.IPv6 {
+		return netip.MustParsePrefix(fmt.Sprintf("2001:db8:ffff::%x/128", r+1))
+	}
+	return netip.MustParsePrefix(fmt.Sprintf("10.255.0.%d/32", r+1))
+}
+
+// config writes the configuration file of router r.
+func (n *Network) config(r, rp int, plans []linkPlan) string {
+	pim, members, section := "pim", "igmp", "ipv4"
+	if n.Family == engine.IPv6 {
+		pim, members, section = "pim6", "mld", "ipv6"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "hostname: r%d\ninterfaces:\n  lo: {addresses: [%q]}\n", r, n.loopback(r))
+	for k, p := range plans {
+		if i := slices.Index(p.routers, r); i >= 0 {
+			fmt.Fprintf(&b, "  %s: {addresses: [%q], %s: {}", p.name, n.address(k, i+1), pim)
+			if len(p.routers) != 2 || len(p.hosts) > 0 {
+				fmt.Fprintf(&b, ", %s: {}", members)
+			}
+			b.WriteString("}\n")
+		}
+	}
+	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}]}\n", section, n.loopback(rp).Addr())
+	return b.String()
+}
