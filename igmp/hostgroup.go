@@ -172,7 +172,7 @@ func (g *hostGroup) reportOlder(now time.Time) {
 			i.send(i.h.family.allRouters, wire.Leave{Group: g.addr}, "leave sent")
 		}
 	default:
-		g.unsolicited = i.h.cfg.Robustness
+		g.unsolicited = i.h.cfg.Robustness - 1
 		g.sendOlder(now)
 	}
 	g.forget()
@@ -186,7 +186,8 @@ func (g *hostGroup) sendOlder(now time.Time) {
 	i := g.i
 	g.last = true
 	i.send(g.addr, wire.OlderReport{Version: i.generation - i.h.family.offset, Group: g.addr}, "report of an older version sent")
-	if g.unsolicited--; g.unsolicited > 0 {
+	if g.unsolicited > 0 {
+		g.unsolicited--
 		i.h.timers.Set(&g.delay, now.Add(i.h.random(i.h.cfg.unsolicited(i.generation))))
 	}
 }

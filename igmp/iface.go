@@ -61,23 +61,21 @@ func (i *iface) hear(member bool) {
 
 // update takes over a new state and configuration of the same version.
 func (i *iface) update(now time.Time, state *engine.Interface, cfg InterfaceConfig) {
-	old := i.cfg
+	cause := "configuration"
+	if addr := state.Primary(i.m.id.Family); addr != i.addr {
+		i.addr, cause = addr, "own address changed"
+	}
 	i.state, i.cfg = state, cfg
 	q := &i.querier
-	if addr := state.Primary(i.m.id.Family); addr != i.addr {
-		i.addr = addr
-		if q.other.IsValid() && !i.m.family.lower(q.other, addr) && cfg.Querier {
-			// The Querier that won against our old address loses against the new one, and may not know us yet.
-			i.becomeQuerier(now, cfg.StartupQueryCount, "own address changed")
-		}
-	}
 	switch {
-	case old.Querier && !cfg.Querier:
-		i.resign(now, "configuration")
-	case !old.Querier && cfg.Querier && !q.other.IsValid():
-		i.becomeQuerier(now, cfg.StartupQueryCount, "configuration")
+	case q.elected && !cfg.Querier:
+		i.resign(now, cause)
 	case q.elected:
 		i.m.timers.SetMin(&q.query, now.Add(cfg.QueryInterval))
+	case cfg.Querier && (!q.other.IsValid() || !i.m.family.lower(q.other, i.addr)):
+		// The Querier that won against our old address loses against the new one, and may not know us yet; or we may
+		// ask only now.
+		i.becomeQuerier(now, cfg.StartupQueryCount, cause)
 	}
 	i.setStatic()
 }
