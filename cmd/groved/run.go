@@ -100,7 +100,7 @@ func (s *served) Watch(ctx context.Context) (<-chan api.Event, error) {
 		defer close(to)
 		for e := range from {
 			select {
-			case to <- api.Event{Time: e.Time, Effect: e.Effect, Lost: e.Lost}:
+			case to <- api.Event{Time: e.Time, Interface: e.Interface, Effect: e.Effect, Lost: e.Lost}:
 			case <-ctx.Done():
 				return
 			}
@@ -110,19 +110,24 @@ func (s *served) Watch(ctx context.Context) (<-chan api.Event, error) {
 }
 
 // Status implements api.Router.
-func (s *served) Status() api.Status {
+func (s *served) Status(ctx context.Context) (api.Status, error) {
 	cfg := s.config.Load()
+	counts, err := s.Query(ctx, engine.MachineID{Protocol: host.Self}, "counts", "")
+	if err != nil {
+		return api.Status{}, err
+	}
 	status := api.Status{
 		Hostname:  cfg.Hostname,
 		Version:   version(),
 		Uptime:    time.Since(s.started),
 		TimeScale: cfg.TimeScale,
 		Table:     cfg.Table,
+		Counts:    counts.(map[string]uint64),
 	}
 	for id := range engine.SortedFunc(cfg.Machines(), compareIDs) {
 		status.Machines = append(status.Machines, id)
 	}
-	return status
+	return status, nil
 }
 
 func compareIDs(a, b engine.MachineID) int { return strings.Compare(a.String(), b.String()) }

@@ -17,10 +17,8 @@ type Router interface {
 	// Watch streams events until ctx ends; then the channel is closed. Events from its return on are streamed. A reader
 	// that is too slow misses some, and is told how many.
 	Watch(ctx context.Context) (<-chan Event, error)
-	// InterfaceName returns the name of an interface, also of one that is gone; "" for 0.
-	InterfaceName(id engine.IfID) string
 	// Status says what runs.
-	Status() Status
+	Status(ctx context.Context) (Status, error)
 }
 
 // Status is what a router says of itself.
@@ -31,11 +29,13 @@ type Status struct {
 	TimeScale float64
 	Table     uint32
 	Machines  []engine.MachineID
+	Counts    map[string]uint64 // of the router around the machines: sockets, queues
 }
 
 // Event is an event of Watch.
 type Event struct {
-	Time   time.Time
-	Effect engine.Effect // engine.Transition or engine.Note
-	Lost   uint64        // events that this reader missed before this one
+	Time      time.Time
+	Interface string        // the name of the effect's interface; "" if it has none
+	Effect    engine.Effect // engine.Transition or engine.Note
+	Lost      uint64        // events that this reader missed before this one
 }

@@ -9,11 +9,11 @@ import (
 	"slices"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	pb "grove/daemon/api/grove/v1"
 	"grove/daemon/api/grove/v1/grovev1connect"
+	"grove/igmp"
 	"grove/internal/engine"
 	"grove/internal/rib"
 )
@@ -26,7 +26,6 @@ func New(r Router) http.Handler {
 }
 
 type server struct {
-	grovev1connect.UnimplementedRouterServiceHandler
 	router Router
 }
 
@@ -65,25 +64,39 @@ var enableWith = map[engine.MachineID]string{
 	{Protocol: engine.RIB, Family: engine.IPv6}:   "mld or pim6",
 }
 
-// machine returns the ID of a protocol's machine, or an error that says how to get it.
-func (s *server) machine(p engine.Protocol, f engine.Family) (engine.MachineID, error) {
-	status := s.router.Status()
-	id := engine.MachineID{Protocol: p, Family: f, Table: status.Table}
-	if slices.Contains(status.Machines, id) {
-		return id, nil
-	}
-	return id, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%v does not run here: enable %s on an interface in the configuration",
-		id, enableWith[engine.MachineID{Protocol: p, Family: f}]))
+// asker asks the machines of a router as it was when the asker was made.
+type asker struct {
+	router Router
+	status Status
 }
 
-// query asks a protocol's machine for what, whose answer is a T.
-func query[T any](ctx context.Context, s *server, p engine.Protocol, f engine.Family, what, arg string) (T, error) {
-	var none T
-	id, err := s.machine(p, f)
+func (s *server) asker(ctx context.Context) (*asker, error) {
+	status, err := s.router.Status(ctx)
 	if err != nil {
-		return none, err
+		return nil, connectError(err)
 	}
-	value, err := s.router.Query(ctx, id, what, arg)
+	return &asker{s.router, status}, nil
+}
+
+// runs says whether a protocol's machine of a family runs.
+func (a *asker) runs(p engine.Protocol, f engine.Family) bool {
+	return slices.Contains(a.status.Machines, a.id(p, f))
+}
+
+func (a *asker) id(p engine.Protocol, f engine.Family) engine.MachineID {
+	return engine.MachineID{Protocol: p, Family: f, Table: a.status.Table}
+}
+
+// query asks a protocol's machine for what, whose answer is a T. If the machine does not run, the error says how to
+// make it run.
+func query[T any](ctx context.Context, a *asker, p engine.Protocol, f engine.Family, what, arg string) (T, error) {
+	var none T
+	id := a.id(p, f)
+	if !a.runs(p, f) {
+		return none, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%v does not run on this router: enable %s on an interface in its configuration",
+			id, enableWith[engine.MachineID{Protocol: p, Family: f}]))
+	}
+	value, err := a.router.Query(ctx, id, what, arg)
 	if err != nil {
 		return none, connectError(err)
 	}
@@ -104,21 +117,52 @@ func connectError(err error) error {
 	return connect.NewError(connect.CodeUnknown, err)
 }
 
-func (s *server) GetStatus(context.Context, *connect.Request[pb.GetStatusRequest]) (*connect.Response[pb.GetStatusResponse], error) {
-	status := s.router.Status()
+func (s *server) GetStatus(ctx context.Context, _ *connect.Request[pb.GetStatusRequest]) (*connect.Response[pb.GetStatusResponse], error) {
+	status, err := s.router.Status(ctx)
+	if err != nil {
+		return nil, connectError(err)
+	}
 	return connect.NewResponse(StatusResponse(status)), nil
 }
 
-// StatusResponse converts a Status.
-func StatusResponse(s Status) *pb.GetStatusResponse {
-	r := &pb.GetStatusResponse{
-		Schema: Schema, Hostname: s.Hostname, Version: s.Version, Uptime: durationpb.New(s.Uptime), TimeScale: s.TimeScale, Table: s.Table,
+func (s *server) ListGroups(ctx context.Context, req *connect.Request[pb.ListGroupsRequest]) (*connect.Response[pb.ListGroupsResponse], error) {
+	f, err := family(req.Msg.Family)
+	if err != nil {
+		return nil, err
 	}
-	for _, id := range s.Machines {
-		r.Machines = append(r.Machines, id.String())
+	group, err := address("group", req.Msg.Group)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(r.Machines)
-	return r
+	a, err := s.asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := query[[]igmp.GroupInfo](ctx, a, engine.IGMP, f, "groups", addr(group))
+	if err != nil {
+		return nil, err
+	}
+	response := GroupsResponse(groups)
+	if i := req.Msg.Interface; i != "" {
+		response.Groups = slices.DeleteFunc(response.Groups, func(g *pb.Group) bool { return g.Interface != i })
+	}
+	return connect.NewResponse(response), nil
+}
+
+func (s *server) ListGroupInterfaces(ctx context.Context, req *connect.Request[pb.ListGroupInterfacesRequest]) (*connect.Response[pb.ListGroupInterfacesResponse], error) {
+	f, err := family(req.Msg.Family)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := query[[]igmp.InterfaceInfo](ctx, a, engine.IGMP, f, "interfaces", "")
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(GroupInterfacesResponse(interfaces)), nil
 }
 
 func (s *server) GetRPF(ctx context.Context, req *connect.Request[pb.GetRPFRequest]) (*connect.Response[pb.GetRPFResponse], error) {
@@ -126,25 +170,51 @@ func (s *server) GetRPF(ctx context.Context, req *connect.Request[pb.GetRPFReque
 	if err != nil {
 		return nil, err
 	}
-	addr, err := address("address", req.Msg.Address)
+	to, err := address("address", req.Msg.Address)
 	if err != nil {
 		return nil, err
 	}
-	response := &pb.GetRPFResponse{Schema: Schema}
-	if addr.IsValid() {
-		path, err := query[rib.RPF](ctx, s, engine.RIB, engine.FamilyOf(addr), "rpf", addr.String())
+	a, err := s.asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if to.IsValid() {
+		path, err := query[rib.RPF](ctx, a, engine.RIB, engine.FamilyOf(to), "rpf", to.String())
 		if err != nil {
 			return nil, err
 		}
-		response.Paths = []*pb.RPF{RPF(path)}
-		return connect.NewResponse(response), nil
+		return connect.NewResponse(RPFResponse([]rib.RPF{path})), nil
 	}
-	paths, err := query[[]rib.RPF](ctx, s, engine.RIB, f, "rpf", "")
+	paths, err := query[[]rib.RPF](ctx, a, engine.RIB, f, "rpf", "")
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range paths {
-		response.Paths = append(response.Paths, RPF(p))
+	return connect.NewResponse(RPFResponse(paths)), nil
+}
+
+func (s *server) ListCounts(ctx context.Context, _ *connect.Request[pb.ListCountsRequest]) (*connect.Response[pb.ListCountsResponse], error) {
+	a, err := s.asker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response := &pb.ListCountsResponse{Schema: Schema}
+	for _, id := range a.status.Machines {
+		value, err := s.router.Query(ctx, id, "counts", "")
+		if err != nil {
+			return nil, connectError(err)
+		}
+		counts, err := Counts(id.String(), value)
+		if err != nil {
+			return nil, connect.NewError(connect.CodeInternal, err)
+		}
+		response.Machines = append(response.Machines, counts)
+	}
+	if len(a.status.Counts) > 0 {
+		counts, err := Counts("host", a.status.Counts)
+		if err != nil {
+			return nil, connect.NewError(connect.CodeInternal, err)
+		}
+		response.Machines = append(response.Machines, counts)
 	}
 	return connect.NewResponse(response), nil
 }
@@ -154,7 +224,11 @@ func (s *server) Watch(ctx context.Context, req *connect.Request[pb.WatchRequest
 	if err != nil {
 		return connectError(err)
 	}
-	ready := &pb.WatchResponse{Schema: Schema, Event: &pb.WatchResponse_Ready{Ready: &pb.Ready{Hostname: s.router.Status().Hostname}}}
+	status, err := s.router.Status(ctx)
+	if err != nil {
+		return connectError(err)
+	}
+	ready := &pb.WatchResponse{Schema: Schema, Event: &pb.WatchResponse_Ready{Ready: &pb.Ready{Hostname: status.Hostname}}}
 	if err := stream.Send(ready); err != nil {
 		return err
 	}
@@ -168,7 +242,7 @@ func (s *server) Watch(ctx context.Context, req *connect.Request[pb.WatchRequest
 		if _, note := e.Effect.(engine.Note); note && !req.Msg.Notes {
 			continue
 		}
-		if m := WatchResponse(e, s.router.InterfaceName); m != nil {
+		if m := WatchResponse(e); m != nil {
 			if err := stream.Send(m); err != nil {
 				return err
 			}

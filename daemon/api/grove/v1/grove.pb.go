@@ -328,28 +328,38 @@ type Mroute struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	Source            string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	Group             string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Owner             string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`          // the protocol that wants it: "pimsm"
-	Wanted            bool                   `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`       // a protocol wants it; false: only the forwarding table has it (a negative entry)
-	Installed         bool                   `protobuf:"varint,5,opt,name=installed,proto3" json:"installed,omitempty"` // the forwarding plane has it
-	IncomingInterface string                 `protobuf:"bytes,6,opt,name=incoming_interface,json=incomingInterface,proto3" json:"incoming_interface,omitempty"`
-	RpfNeighbor       string                 `protobuf:"bytes,7,opt,name=rpf_neighbor,json=rpfNeighbor,proto3" json:"rpf_neighbor,omitempty"`
-	Outgoing          []*MrouteOutgoing      `protobuf:"bytes,8,rep,name=outgoing,proto3" json:"outgoing,omitempty"`
-	Upstream          string                 `protobuf:"bytes,9,opt,name=upstream,proto3" json:"upstream,omitempty"`                               // "Joined", "NotJoined"; (S,G,rpt): "Pruned", "NotPruned", "RPTNotJoined"
-	Rp                string                 `protobuf:"bytes,10,opt,name=rp,proto3" json:"rp,omitempty"`                                          // of the group
-	Spt               bool                   `protobuf:"varint,11,opt,name=spt,proto3" json:"spt,omitempty"`                                       // SPTbit: forwarded on the shortest-path tree
-	Register          string                 `protobuf:"bytes,12,opt,name=register,proto3" json:"register,omitempty"`                              // state of the register tunnel: "Join", "Prune", "Join-Pending", "NoInfo"; empty: none
-	Encapsulating     bool                   `protobuf:"varint,13,opt,name=encapsulating,proto3" json:"encapsulating,omitempty"`                   // packets leave in Registers
-	LocalMembers      bool                   `protobuf:"varint,14,opt,name=local_members,json=localMembers,proto3" json:"local_members,omitempty"` // hosts on our links asked for it
-	Connected         bool                   `protobuf:"varint,15,opt,name=connected,proto3" json:"connected,omitempty"`                           // the source is on a link of ours
-	Negative          string                 `protobuf:"bytes,16,opt,name=negative,proto3" json:"negative,omitempty"`                              // why every packet is dropped; empty: they are not
-	Uptime            *durationpb.Duration   `protobuf:"bytes,17,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	Expires           *durationpb.Duration   `protobuf:"bytes,18,opt,name=expires,proto3" json:"expires,omitempty"`                      // KeepaliveTimer
-	JoinTimer         *durationpb.Duration   `protobuf:"bytes,19,opt,name=join_timer,json=joinTimer,proto3" json:"join_timer,omitempty"` // until the next periodic Join
-	Packets           uint64                 `protobuf:"varint,20,opt,name=packets,proto3" json:"packets,omitempty"`                     // on the right interface
-	Bytes             uint64                 `protobuf:"varint,21,opt,name=bytes,proto3" json:"bytes,omitempty"`
-	WrongInterface    uint64                 `protobuf:"varint,22,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"` // packets that came in elsewhere
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	Owner             string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`                                                  // the protocol that wants it: "pimsm"; empty: none, only the forwarding table has it
+	Wanted            bool                   `protobuf:"varint,4,opt,name=wanted,proto3" json:"wanted,omitempty"`                                               // a protocol wants it
+	Installed         bool                   `protobuf:"varint,5,opt,name=installed,proto3" json:"installed,omitempty"`                                         // the forwarding plane has it
+	State             string                 `protobuf:"bytes,6,opt,name=state,proto3" json:"state,omitempty"`                                                  // of the row: "forwarding", "negative", "waiting" (for answers of protocols), "not installed"
+	Reason            string                 `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`                                                // of that state, if it is not forwarding
+	IncomingInterface string                 `protobuf:"bytes,8,opt,name=incoming_interface,json=incomingInterface,proto3" json:"incoming_interface,omitempty"` // empty: none; "register": Registers bring the packets
+	RpfNeighbor       string                 `protobuf:"bytes,9,opt,name=rpf_neighbor,json=rpfNeighbor,proto3" json:"rpf_neighbor,omitempty"`                   // RPF'
+	RpfByAssert       bool                   `protobuf:"varint,10,opt,name=rpf_by_assert,json=rpfByAssert,proto3" json:"rpf_by_assert,omitempty"`               // an Assert made it that
+	Outgoing          []*MrouteOutgoing      `protobuf:"bytes,11,rep,name=outgoing,proto3" json:"outgoing,omitempty"`
+	Upstream          string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"` // "Joined", "NotJoined"
+	JoinTimer         *durationpb.Duration   `protobuf:"bytes,13,opt,name=join_timer,json=joinTimer,proto3" json:"join_timer,omitempty"`
+	Rp                string                 `protobuf:"bytes,14,opt,name=rp,proto3" json:"rp,omitempty"`
+	WeAreRp           bool                   `protobuf:"varint,15,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
+	Ssm               bool                   `protobuf:"varint,16,opt,name=ssm,proto3" json:"ssm,omitempty"`
+	LocalMembers      bool                   `protobuf:"varint,17,opt,name=local_members,json=localMembers,proto3" json:"local_members,omitempty"` // hosts on our links asked for it
+	// Of (S,G):
+	Spt           bool                 `protobuf:"varint,18,opt,name=spt,proto3" json:"spt,omitempty"`             // SPTbit: forwarded on the shortest-path tree
+	Keepalive     *durationpb.Duration `protobuf:"bytes,19,opt,name=keepalive,proto3" json:"keepalive,omitempty"`  // KeepaliveTimer
+	Connected     bool                 `protobuf:"varint,20,opt,name=connected,proto3" json:"connected,omitempty"` // the source is on a link of ours
+	Rpt           string               `protobuf:"bytes,21,opt,name=rpt,proto3" json:"rpt,omitempty"`              // state of (S,G,rpt): "RPTNotJoined(G)", "Pruned(S,G,rpt)", "NotPruned(S,G,rpt)"
+	OverrideTimer *durationpb.Duration `protobuf:"bytes,22,opt,name=override_timer,json=overrideTimer,proto3" json:"override_timer,omitempty"`
+	Register      string               `protobuf:"bytes,23,opt,name=register,proto3" json:"register,omitempty"` // state of the register tunnel: "Join", "Prune", "Join-Pending"; empty: NoInfo
+	RegisterStop  *durationpb.Duration `protobuf:"bytes,24,opt,name=register_stop,json=registerStop,proto3" json:"register_stop,omitempty"`
+	Decapsulating bool                 `protobuf:"varint,25,opt,name=decapsulating,proto3" json:"decapsulating,omitempty"` // this RP forwards Registers by hand
+	// Of the row:
+	Uptime         *durationpb.Duration `protobuf:"bytes,26,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Expires        *durationpb.Duration `protobuf:"bytes,27,opt,name=expires,proto3" json:"expires,omitempty"` // of a negative or waiting row
+	Packets        uint64               `protobuf:"varint,28,opt,name=packets,proto3" json:"packets,omitempty"`
+	Bytes          uint64               `protobuf:"varint,29,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	WrongInterface uint64               `protobuf:"varint,30,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"` // of the packets, those that came in elsewhere
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Mroute) Reset() {
@@ -417,6 +427,20 @@ func (x *Mroute) GetInstalled() bool {
 	return false
 }
 
+func (x *Mroute) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *Mroute) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 func (x *Mroute) GetIncomingInterface() string {
 	if x != nil {
 		return x.IncomingInterface
@@ -429,6 +453,13 @@ func (x *Mroute) GetRpfNeighbor() string {
 		return x.RpfNeighbor
 	}
 	return ""
+}
+
+func (x *Mroute) GetRpfByAssert() bool {
+	if x != nil {
+		return x.RpfByAssert
+	}
+	return false
 }
 
 func (x *Mroute) GetOutgoing() []*MrouteOutgoing {
@@ -445,6 +476,13 @@ func (x *Mroute) GetUpstream() string {
 	return ""
 }
 
+func (x *Mroute) GetJoinTimer() *durationpb.Duration {
+	if x != nil {
+		return x.JoinTimer
+	}
+	return nil
+}
+
 func (x *Mroute) GetRp() string {
 	if x != nil {
 		return x.Rp
@@ -452,23 +490,16 @@ func (x *Mroute) GetRp() string {
 	return ""
 }
 
-func (x *Mroute) GetSpt() bool {
+func (x *Mroute) GetWeAreRp() bool {
 	if x != nil {
-		return x.Spt
+		return x.WeAreRp
 	}
 	return false
 }
 
-func (x *Mroute) GetRegister() string {
+func (x *Mroute) GetSsm() bool {
 	if x != nil {
-		return x.Register
-	}
-	return ""
-}
-
-func (x *Mroute) GetEncapsulating() bool {
-	if x != nil {
-		return x.Encapsulating
+		return x.Ssm
 	}
 	return false
 }
@@ -480,6 +511,20 @@ func (x *Mroute) GetLocalMembers() bool {
 	return false
 }
 
+func (x *Mroute) GetSpt() bool {
+	if x != nil {
+		return x.Spt
+	}
+	return false
+}
+
+func (x *Mroute) GetKeepalive() *durationpb.Duration {
+	if x != nil {
+		return x.Keepalive
+	}
+	return nil
+}
+
 func (x *Mroute) GetConnected() bool {
 	if x != nil {
 		return x.Connected
@@ -487,11 +532,39 @@ func (x *Mroute) GetConnected() bool {
 	return false
 }
 
-func (x *Mroute) GetNegative() string {
+func (x *Mroute) GetRpt() string {
 	if x != nil {
-		return x.Negative
+		return x.Rpt
 	}
 	return ""
+}
+
+func (x *Mroute) GetOverrideTimer() *durationpb.Duration {
+	if x != nil {
+		return x.OverrideTimer
+	}
+	return nil
+}
+
+func (x *Mroute) GetRegister() string {
+	if x != nil {
+		return x.Register
+	}
+	return ""
+}
+
+func (x *Mroute) GetRegisterStop() *durationpb.Duration {
+	if x != nil {
+		return x.RegisterStop
+	}
+	return nil
+}
+
+func (x *Mroute) GetDecapsulating() bool {
+	if x != nil {
+		return x.Decapsulating
+	}
+	return false
 }
 
 func (x *Mroute) GetUptime() *durationpb.Duration {
@@ -504,13 +577,6 @@ func (x *Mroute) GetUptime() *durationpb.Duration {
 func (x *Mroute) GetExpires() *durationpb.Duration {
 	if x != nil {
 		return x.Expires
-	}
-	return nil
-}
-
-func (x *Mroute) GetJoinTimer() *durationpb.Duration {
-	if x != nil {
-		return x.JoinTimer
 	}
 	return nil
 }
@@ -539,9 +605,12 @@ func (x *Mroute) GetWrongInterface() uint64 {
 type MrouteOutgoing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Reasons       []string               `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"` // "join": a neighbor joined; "member": a host did; "inherited": of (*,G); "register"
-	Expires       *durationpb.Duration   `protobuf:"bytes,3,opt,name=expires,proto3" json:"expires,omitempty"`
-	TtlThreshold  uint32                 `protobuf:"varint,4,opt,name=ttl_threshold,json=ttlThreshold,proto3" json:"ttl_threshold,omitempty"`
+	Installed     bool                   `protobuf:"varint,2,opt,name=installed,proto3" json:"installed,omitempty"` // the row has it
+	Join          bool                   `protobuf:"varint,3,opt,name=join,proto3" json:"join,omitempty"`           // a neighbor joined
+	Member        bool                   `protobuf:"varint,4,opt,name=member,proto3" json:"member,omitempty"`       // hosts did
+	Inherited     bool                   `protobuf:"varint,5,opt,name=inherited,proto3" json:"inherited,omitempty"` // of (*,G)
+	Expires       *durationpb.Duration   `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"`      // of the join
+	TtlThreshold  uint32                 `protobuf:"varint,7,opt,name=ttl_threshold,json=ttlThreshold,proto3" json:"ttl_threshold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -583,11 +652,32 @@ func (x *MrouteOutgoing) GetInterface() string {
 	return ""
 }
 
-func (x *MrouteOutgoing) GetReasons() []string {
+func (x *MrouteOutgoing) GetInstalled() bool {
 	if x != nil {
-		return x.Reasons
+		return x.Installed
 	}
-	return nil
+	return false
+}
+
+func (x *MrouteOutgoing) GetJoin() bool {
+	if x != nil {
+		return x.Join
+	}
+	return false
+}
+
+func (x *MrouteOutgoing) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *MrouteOutgoing) GetInherited() bool {
+	if x != nil {
+		return x.Inherited
+	}
+	return false
 }
 
 func (x *MrouteOutgoing) GetExpires() *durationpb.Duration {
@@ -945,24 +1035,25 @@ func (x *ListPIMInterfacesResponse) GetInterfaces() []*PIMInterface {
 }
 
 type PIMInterface struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Interface        string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Up               bool                   `protobuf:"varint,2,opt,name=up,proto3" json:"up,omitempty"`
-	Address          string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	Dr               string                 `protobuf:"bytes,4,opt,name=dr,proto3" json:"dr,omitempty"` // address of the designated router
-	WeAreDr          bool                   `protobuf:"varint,5,opt,name=we_are_dr,json=weAreDr,proto3" json:"we_are_dr,omitempty"`
-	DrPriority       uint32                 `protobuf:"varint,6,opt,name=dr_priority,json=drPriority,proto3" json:"dr_priority,omitempty"`
-	Neighbors        uint32                 `protobuf:"varint,7,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
-	GenerationId     uint32                 `protobuf:"varint,8,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	HelloPeriod      *durationpb.Duration   `protobuf:"bytes,9,opt,name=hello_period,json=helloPeriod,proto3" json:"hello_period,omitempty"` // as it runs: divided by time_scale
-	HelloHoldtime    *durationpb.Duration   `protobuf:"bytes,10,opt,name=hello_holdtime,json=helloHoldtime,proto3" json:"hello_holdtime,omitempty"`
-	HelloTimer       *durationpb.Duration   `protobuf:"bytes,11,opt,name=hello_timer,json=helloTimer,proto3" json:"hello_timer,omitempty"`                   // until the next Hello
-	PropagationDelay *durationpb.Duration   `protobuf:"bytes,12,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"` // the effective ones of the link
-	OverrideInterval *durationpb.Duration   `protobuf:"bytes,13,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
-	Suppression      bool                   `protobuf:"varint,14,opt,name=suppression,proto3" json:"suppression,omitempty"` // joins of others are suppressed
-	Passive          bool                   `protobuf:"varint,15,opt,name=passive,proto3" json:"passive,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Interface          string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Running            bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Passive            bool                   `protobuf:"varint,3,opt,name=passive,proto3" json:"passive,omitempty"`
+	Address            string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	SecondaryAddresses []string               `protobuf:"bytes,5,rep,name=secondary_addresses,json=secondaryAddresses,proto3" json:"secondary_addresses,omitempty"`
+	Dr                 string                 `protobuf:"bytes,6,opt,name=dr,proto3" json:"dr,omitempty"` // address of the designated router
+	WeAreDr            bool                   `protobuf:"varint,7,opt,name=we_are_dr,json=weAreDr,proto3" json:"we_are_dr,omitempty"`
+	DrPriority         *uint32                `protobuf:"varint,8,opt,name=dr_priority,json=drPriority,proto3,oneof" json:"dr_priority,omitempty"` // absent: the option is not sent
+	Neighbors          uint32                 `protobuf:"varint,9,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
+	GenerationId       uint32                 `protobuf:"varint,10,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	HelloPeriod        *durationpb.Duration   `protobuf:"bytes,11,opt,name=hello_period,json=helloPeriod,proto3" json:"hello_period,omitempty"`                // as it runs: divided by time_scale
+	HelloTimer         *durationpb.Duration   `protobuf:"bytes,12,opt,name=hello_timer,json=helloTimer,proto3" json:"hello_timer,omitempty"`                   // until the next Hello
+	LanDelayEnabled    bool                   `protobuf:"varint,13,opt,name=lan_delay_enabled,json=lanDelayEnabled,proto3" json:"lan_delay_enabled,omitempty"` // all on the link send the LAN Prune Delay option
+	PropagationDelay   *durationpb.Duration   `protobuf:"bytes,14,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"` // the effective ones of the link
+	OverrideInterval   *durationpb.Duration   `protobuf:"bytes,15,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
+	Suppression        bool                   `protobuf:"varint,16,opt,name=suppression,proto3" json:"suppression,omitempty"` // joins of others are suppressed
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *PIMInterface) Reset() {
@@ -1002,9 +1093,16 @@ func (x *PIMInterface) GetInterface() string {
 	return ""
 }
 
-func (x *PIMInterface) GetUp() bool {
+func (x *PIMInterface) GetRunning() bool {
 	if x != nil {
-		return x.Up
+		return x.Running
+	}
+	return false
+}
+
+func (x *PIMInterface) GetPassive() bool {
+	if x != nil {
+		return x.Passive
 	}
 	return false
 }
@@ -1014,6 +1112,13 @@ func (x *PIMInterface) GetAddress() string {
 		return x.Address
 	}
 	return ""
+}
+
+func (x *PIMInterface) GetSecondaryAddresses() []string {
+	if x != nil {
+		return x.SecondaryAddresses
+	}
+	return nil
 }
 
 func (x *PIMInterface) GetDr() string {
@@ -1031,8 +1136,8 @@ func (x *PIMInterface) GetWeAreDr() bool {
 }
 
 func (x *PIMInterface) GetDrPriority() uint32 {
-	if x != nil {
-		return x.DrPriority
+	if x != nil && x.DrPriority != nil {
+		return *x.DrPriority
 	}
 	return 0
 }
@@ -1058,18 +1163,18 @@ func (x *PIMInterface) GetHelloPeriod() *durationpb.Duration {
 	return nil
 }
 
-func (x *PIMInterface) GetHelloHoldtime() *durationpb.Duration {
-	if x != nil {
-		return x.HelloHoldtime
-	}
-	return nil
-}
-
 func (x *PIMInterface) GetHelloTimer() *durationpb.Duration {
 	if x != nil {
 		return x.HelloTimer
 	}
 	return nil
+}
+
+func (x *PIMInterface) GetLanDelayEnabled() bool {
+	if x != nil {
+		return x.LanDelayEnabled
+	}
+	return false
 }
 
 func (x *PIMInterface) GetPropagationDelay() *durationpb.Duration {
@@ -1089,13 +1194,6 @@ func (x *PIMInterface) GetOverrideInterval() *durationpb.Duration {
 func (x *PIMInterface) GetSuppression() bool {
 	if x != nil {
 		return x.Suppression
-	}
-	return false
-}
-
-func (x *PIMInterface) GetPassive() bool {
-	if x != nil {
-		return x.Passive
 	}
 	return false
 }
@@ -1204,23 +1302,27 @@ func (x *ListPIMJoinsResponse) GetJoins() []*PIMJoin {
 	return nil
 }
 
-// PIMJoin is the downstream state of an entry on an interface (RFC 7761, section 4.5).
+// PIMJoin is what an entry knows of one interface: the downstream states of RFC 7761, sections 4.5.1 to 4.5.3, the
+// membership of hosts, and the Assert of section 4.6.
 type PIMJoin struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	Group         string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
-	Rpt           bool                   `protobuf:"varint,4,opt,name=rpt,proto3" json:"rpt,omitempty"`    // (S,G,rpt)
-	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // "Join", "PrunePending", "NoInfo", "Prune" ...
-	Expires       *durationpb.Duration   `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"`
-	PrunePending  *durationpb.Duration   `protobuf:"bytes,7,opt,name=prune_pending,json=prunePending,proto3" json:"prune_pending,omitempty"`
-	Assert        string                 `protobuf:"bytes,8,opt,name=assert,proto3" json:"assert,omitempty"` // "Winner", "Loser", "NoInfo"
-	AssertWinner  string                 `protobuf:"bytes,9,opt,name=assert_winner,json=assertWinner,proto3" json:"assert_winner,omitempty"`
-	AssertTimer   *durationpb.Duration   `protobuf:"bytes,10,opt,name=assert_timer,json=assertTimer,proto3" json:"assert_timer,omitempty"`
-	LocalMembers  bool                   `protobuf:"varint,11,opt,name=local_members,json=localMembers,proto3" json:"local_members,omitempty"`
-	Uptime        *durationpb.Duration   `protobuf:"bytes,12,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Interface       string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Source          string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Group           string                 `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	State           string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // of (*,G) or (S,G): "NoInfo", "Join", "Prune-Pending"
+	Expires         *durationpb.Duration   `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`
+	PrunePending    *durationpb.Duration   `protobuf:"bytes,6,opt,name=prune_pending,json=prunePending,proto3" json:"prune_pending,omitempty"`
+	Rpt             string                 `protobuf:"bytes,7,opt,name=rpt,proto3" json:"rpt,omitempty"` // of (S,G,rpt): "NoInfo", "Prune", "Prune-Pending"
+	RptExpires      *durationpb.Duration   `protobuf:"bytes,8,opt,name=rpt_expires,json=rptExpires,proto3" json:"rpt_expires,omitempty"`
+	RptPrunePending *durationpb.Duration   `protobuf:"bytes,9,opt,name=rpt_prune_pending,json=rptPrunePending,proto3" json:"rpt_prune_pending,omitempty"`
+	Member          bool                   `protobuf:"varint,10,opt,name=member,proto3" json:"member,omitempty"`     // hosts want it
+	Excluded        bool                   `protobuf:"varint,11,opt,name=excluded,proto3" json:"excluded,omitempty"` // no host wants this source
+	Assert          string                 `protobuf:"bytes,12,opt,name=assert,proto3" json:"assert,omitempty"`      // "NoInfo", "I am Assert Winner", "I am Assert Loser"
+	AssertWinner    string                 `protobuf:"bytes,13,opt,name=assert_winner,json=assertWinner,proto3" json:"assert_winner,omitempty"`
+	AssertMetric    string                 `protobuf:"bytes,14,opt,name=assert_metric,json=assertMetric,proto3" json:"assert_metric,omitempty"`
+	AssertExpires   *durationpb.Duration   `protobuf:"bytes,15,opt,name=assert_expires,json=assertExpires,proto3" json:"assert_expires,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *PIMJoin) Reset() {
@@ -1274,13 +1376,6 @@ func (x *PIMJoin) GetGroup() string {
 	return ""
 }
 
-func (x *PIMJoin) GetRpt() bool {
-	if x != nil {
-		return x.Rpt
-	}
-	return false
-}
-
 func (x *PIMJoin) GetState() string {
 	if x != nil {
 		return x.State
@@ -1302,6 +1397,41 @@ func (x *PIMJoin) GetPrunePending() *durationpb.Duration {
 	return nil
 }
 
+func (x *PIMJoin) GetRpt() string {
+	if x != nil {
+		return x.Rpt
+	}
+	return ""
+}
+
+func (x *PIMJoin) GetRptExpires() *durationpb.Duration {
+	if x != nil {
+		return x.RptExpires
+	}
+	return nil
+}
+
+func (x *PIMJoin) GetRptPrunePending() *durationpb.Duration {
+	if x != nil {
+		return x.RptPrunePending
+	}
+	return nil
+}
+
+func (x *PIMJoin) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *PIMJoin) GetExcluded() bool {
+	if x != nil {
+		return x.Excluded
+	}
+	return false
+}
+
 func (x *PIMJoin) GetAssert() string {
 	if x != nil {
 		return x.Assert
@@ -1316,23 +1446,16 @@ func (x *PIMJoin) GetAssertWinner() string {
 	return ""
 }
 
-func (x *PIMJoin) GetAssertTimer() *durationpb.Duration {
+func (x *PIMJoin) GetAssertMetric() string {
 	if x != nil {
-		return x.AssertTimer
+		return x.AssertMetric
 	}
-	return nil
+	return ""
 }
 
-func (x *PIMJoin) GetLocalMembers() bool {
+func (x *PIMJoin) GetAssertExpires() *durationpb.Duration {
 	if x != nil {
-		return x.LocalMembers
-	}
-	return false
-}
-
-func (x *PIMJoin) GetUptime() *durationpb.Duration {
-	if x != nil {
-		return x.Uptime
+		return x.AssertExpires
 	}
 	return nil
 }
@@ -1453,13 +1576,12 @@ type Group struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
 	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Mode          string                 `protobuf:"bytes,3,opt,name=mode,proto3" json:"mode,omitempty"`        // "INCLUDE", "EXCLUDE"
-	Version       uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"` // of the compatibility mode
-	Uptime        *durationpb.Duration   `protobuf:"bytes,5,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	Expires       *durationpb.Duration   `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"` // the group timer; absent in INCLUDE mode
-	LastReporter  string                 `protobuf:"bytes,7,opt,name=last_reporter,json=lastReporter,proto3" json:"last_reporter,omitempty"`
-	Sources       []*GroupSource         `protobuf:"bytes,8,rep,name=sources,proto3" json:"sources,omitempty"`
-	Static        bool                   `protobuf:"varint,9,opt,name=static,proto3" json:"static,omitempty"`
+	Mode          string                 `protobuf:"bytes,3,opt,name=mode,proto3" json:"mode,omitempty"`                               // "INCLUDE", "EXCLUDE"
+	Version       string                 `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`                         // of the group's compatibility mode: "IGMPv2", "MLDv2" ...
+	Expires       *durationpb.Duration   `protobuf:"bytes,5,opt,name=expires,proto3" json:"expires,omitempty"`                         // the group timer; absent in INCLUDE mode
+	OlderHosts    *durationpb.Duration   `protobuf:"bytes,6,opt,name=older_hosts,json=olderHosts,proto3" json:"older_hosts,omitempty"` // until hosts of an older version are forgotten
+	Sources       []*GroupSource         `protobuf:"bytes,7,rep,name=sources,proto3" json:"sources,omitempty"`
+	Static        bool                   `protobuf:"varint,8,opt,name=static,proto3" json:"static,omitempty"` // joined by the configuration, too
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1515,18 +1637,11 @@ func (x *Group) GetMode() string {
 	return ""
 }
 
-func (x *Group) GetVersion() uint32 {
+func (x *Group) GetVersion() string {
 	if x != nil {
 		return x.Version
 	}
-	return 0
-}
-
-func (x *Group) GetUptime() *durationpb.Duration {
-	if x != nil {
-		return x.Uptime
-	}
-	return nil
+	return ""
 }
 
 func (x *Group) GetExpires() *durationpb.Duration {
@@ -1536,11 +1651,11 @@ func (x *Group) GetExpires() *durationpb.Duration {
 	return nil
 }
 
-func (x *Group) GetLastReporter() string {
+func (x *Group) GetOlderHosts() *durationpb.Duration {
 	if x != nil {
-		return x.LastReporter
+		return x.OlderHosts
 	}
-	return ""
+	return nil
 }
 
 func (x *Group) GetSources() []*GroupSource {
@@ -1716,19 +1831,18 @@ func (x *ListGroupInterfacesResponse) GetInterfaces() []*GroupInterface {
 type GroupInterface struct {
 	state                   protoimpl.MessageState `protogen:"open.v1"`
 	Interface               string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Up                      bool                   `protobuf:"varint,2,opt,name=up,proto3" json:"up,omitempty"`
-	Address                 string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
-	Version                 uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"`
-	WeAreQuerier            bool                   `protobuf:"varint,5,opt,name=we_are_querier,json=weAreQuerier,proto3" json:"we_are_querier,omitempty"`
-	Querier                 string                 `protobuf:"bytes,6,opt,name=querier,proto3" json:"querier,omitempty"`
-	OtherQuerierPresent     *durationpb.Duration   `protobuf:"bytes,7,opt,name=other_querier_present,json=otherQuerierPresent,proto3" json:"other_querier_present,omitempty"` // time left
-	NextQuery               *durationpb.Duration   `protobuf:"bytes,8,opt,name=next_query,json=nextQuery,proto3" json:"next_query,omitempty"`
-	Robustness              uint32                 `protobuf:"varint,9,opt,name=robustness,proto3" json:"robustness,omitempty"`
-	QueryInterval           *durationpb.Duration   `protobuf:"bytes,10,opt,name=query_interval,json=queryInterval,proto3" json:"query_interval,omitempty"`
-	QueryResponseInterval   *durationpb.Duration   `protobuf:"bytes,11,opt,name=query_response_interval,json=queryResponseInterval,proto3" json:"query_response_interval,omitempty"`
-	LastMemberQueryInterval *durationpb.Duration   `protobuf:"bytes,12,opt,name=last_member_query_interval,json=lastMemberQueryInterval,proto3" json:"last_member_query_interval,omitempty"`
+	Address                 string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Version                 string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`                                                      // "IGMPv3" ...
+	State                   string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`                                                          // "Querier", "Non-Querier"
+	Querier                 string                 `protobuf:"bytes,5,opt,name=querier,proto3" json:"querier,omitempty"`                                                      // its address
+	OtherQuerierPresent     *durationpb.Duration   `protobuf:"bytes,6,opt,name=other_querier_present,json=otherQuerierPresent,proto3" json:"other_querier_present,omitempty"` // time left
+	NextQuery               *durationpb.Duration   `protobuf:"bytes,7,opt,name=next_query,json=nextQuery,proto3" json:"next_query,omitempty"`
+	Robustness              uint32                 `protobuf:"varint,8,opt,name=robustness,proto3" json:"robustness,omitempty"` // this and the next as they are in force: those of the Querier
+	QueryInterval           *durationpb.Duration   `protobuf:"bytes,9,opt,name=query_interval,json=queryInterval,proto3" json:"query_interval,omitempty"`
+	QueryResponseInterval   *durationpb.Duration   `protobuf:"bytes,10,opt,name=query_response_interval,json=queryResponseInterval,proto3" json:"query_response_interval,omitempty"`
+	LastMemberQueryInterval *durationpb.Duration   `protobuf:"bytes,11,opt,name=last_member_query_interval,json=lastMemberQueryInterval,proto3" json:"last_member_query_interval,omitempty"`
+	GroupMembershipInterval *durationpb.Duration   `protobuf:"bytes,12,opt,name=group_membership_interval,json=groupMembershipInterval,proto3" json:"group_membership_interval,omitempty"`
 	Groups                  uint32                 `protobuf:"varint,13,opt,name=groups,proto3" json:"groups,omitempty"`
-	Uptime                  *durationpb.Duration   `protobuf:"bytes,14,opt,name=uptime,proto3" json:"uptime,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
 }
@@ -1770,13 +1884,6 @@ func (x *GroupInterface) GetInterface() string {
 	return ""
 }
 
-func (x *GroupInterface) GetUp() bool {
-	if x != nil {
-		return x.Up
-	}
-	return false
-}
-
 func (x *GroupInterface) GetAddress() string {
 	if x != nil {
 		return x.Address
@@ -1784,18 +1891,18 @@ func (x *GroupInterface) GetAddress() string {
 	return ""
 }
 
-func (x *GroupInterface) GetVersion() uint32 {
+func (x *GroupInterface) GetVersion() string {
 	if x != nil {
 		return x.Version
 	}
-	return 0
+	return ""
 }
 
-func (x *GroupInterface) GetWeAreQuerier() bool {
+func (x *GroupInterface) GetState() string {
 	if x != nil {
-		return x.WeAreQuerier
+		return x.State
 	}
-	return false
+	return ""
 }
 
 func (x *GroupInterface) GetQuerier() string {
@@ -1847,18 +1954,18 @@ func (x *GroupInterface) GetLastMemberQueryInterval() *durationpb.Duration {
 	return nil
 }
 
+func (x *GroupInterface) GetGroupMembershipInterval() *durationpb.Duration {
+	if x != nil {
+		return x.GroupMembershipInterval
+	}
+	return nil
+}
+
 func (x *GroupInterface) GetGroups() uint32 {
 	if x != nil {
 		return x.Groups
 	}
 	return 0
-}
-
-func (x *GroupInterface) GetUptime() *durationpb.Duration {
-	if x != nil {
-		return x.Uptime
-	}
-	return nil
 }
 
 type GetRPFRequest struct {
@@ -2252,6 +2359,7 @@ func (x *Route) GetNote() string {
 type ListRPsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"` // empty: all; else only the RP of this group
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2291,6 +2399,13 @@ func (x *ListRPsRequest) GetFamily() Family {
 		return x.Family
 	}
 	return Family_FAMILY_UNSPECIFIED
+}
+
+func (x *ListRPsRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
 }
 
 type ListRPsResponse struct {
@@ -2348,12 +2463,13 @@ func (x *ListRPsResponse) GetRps() []*RP {
 type RP struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	Groups        string                 `protobuf:"bytes,2,opt,name=groups,proto3" json:"groups,omitempty"` // a prefix
+	Groups        []string               `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"` // prefixes
 	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // "static"
 	WeAreRp       bool                   `protobuf:"varint,4,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
 	Reachable     bool                   `protobuf:"varint,5,opt,name=reachable,proto3" json:"reachable,omitempty"`
 	Interface     string                 `protobuf:"bytes,6,opt,name=interface,proto3" json:"interface,omitempty"` // towards it
 	RpfNeighbor   string                 `protobuf:"bytes,7,opt,name=rpf_neighbor,json=rpfNeighbor,proto3" json:"rpf_neighbor,omitempty"`
+	ActiveGroups  uint32                 `protobuf:"varint,8,opt,name=active_groups,json=activeGroups,proto3" json:"active_groups,omitempty"` // groups with state that have it as their RP
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2395,11 +2511,11 @@ func (x *RP) GetAddress() string {
 	return ""
 }
 
-func (x *RP) GetGroups() string {
+func (x *RP) GetGroups() []string {
 	if x != nil {
 		return x.Groups
 	}
-	return ""
+	return nil
 }
 
 func (x *RP) GetOrigin() string {
@@ -2435,6 +2551,13 @@ func (x *RP) GetRpfNeighbor() string {
 		return x.RpfNeighbor
 	}
 	return ""
+}
+
+func (x *RP) GetActiveGroups() uint32 {
+	if x != nil {
+		return x.ActiveGroups
+	}
+	return 0
 }
 
 type ListCountsRequest struct {
@@ -3116,37 +3239,48 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06source\x18\x03 \x01(\tR\x06source\"Y\n" +
 	"\x13ListMroutesResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12*\n" +
-	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\xe4\x05\n" +
+	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\x95\b\n" +
 	"\x06Mroute\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
 	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x16\n" +
 	"\x06wanted\x18\x04 \x01(\bR\x06wanted\x12\x1c\n" +
-	"\tinstalled\x18\x05 \x01(\bR\tinstalled\x12-\n" +
-	"\x12incoming_interface\x18\x06 \x01(\tR\x11incomingInterface\x12!\n" +
-	"\frpf_neighbor\x18\a \x01(\tR\vrpfNeighbor\x124\n" +
-	"\boutgoing\x18\b \x03(\v2\x18.grove.v1.MrouteOutgoingR\boutgoing\x12\x1a\n" +
-	"\bupstream\x18\t \x01(\tR\bupstream\x12\x0e\n" +
-	"\x02rp\x18\n" +
-	" \x01(\tR\x02rp\x12\x10\n" +
-	"\x03spt\x18\v \x01(\bR\x03spt\x12\x1a\n" +
-	"\bregister\x18\f \x01(\tR\bregister\x12$\n" +
-	"\rencapsulating\x18\r \x01(\bR\rencapsulating\x12#\n" +
-	"\rlocal_members\x18\x0e \x01(\bR\flocalMembers\x12\x1c\n" +
-	"\tconnected\x18\x0f \x01(\bR\tconnected\x12\x1a\n" +
-	"\bnegative\x18\x10 \x01(\tR\bnegative\x121\n" +
-	"\x06uptime\x18\x11 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
-	"\aexpires\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x128\n" +
+	"\tinstalled\x18\x05 \x01(\bR\tinstalled\x12\x14\n" +
+	"\x05state\x18\x06 \x01(\tR\x05state\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12-\n" +
+	"\x12incoming_interface\x18\b \x01(\tR\x11incomingInterface\x12!\n" +
+	"\frpf_neighbor\x18\t \x01(\tR\vrpfNeighbor\x12\"\n" +
+	"\rrpf_by_assert\x18\n" +
+	" \x01(\bR\vrpfByAssert\x124\n" +
+	"\boutgoing\x18\v \x03(\v2\x18.grove.v1.MrouteOutgoingR\boutgoing\x12\x1a\n" +
+	"\bupstream\x18\f \x01(\tR\bupstream\x128\n" +
 	"\n" +
-	"join_timer\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\tjoinTimer\x12\x18\n" +
-	"\apackets\x18\x14 \x01(\x04R\apackets\x12\x14\n" +
-	"\x05bytes\x18\x15 \x01(\x04R\x05bytes\x12'\n" +
-	"\x0fwrong_interface\x18\x16 \x01(\x04R\x0ewrongInterface\"\xa2\x01\n" +
+	"join_timer\x18\r \x01(\v2\x19.google.protobuf.DurationR\tjoinTimer\x12\x0e\n" +
+	"\x02rp\x18\x0e \x01(\tR\x02rp\x12\x1a\n" +
+	"\twe_are_rp\x18\x0f \x01(\bR\aweAreRp\x12\x10\n" +
+	"\x03ssm\x18\x10 \x01(\bR\x03ssm\x12#\n" +
+	"\rlocal_members\x18\x11 \x01(\bR\flocalMembers\x12\x10\n" +
+	"\x03spt\x18\x12 \x01(\bR\x03spt\x127\n" +
+	"\tkeepalive\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\tkeepalive\x12\x1c\n" +
+	"\tconnected\x18\x14 \x01(\bR\tconnected\x12\x10\n" +
+	"\x03rpt\x18\x15 \x01(\tR\x03rpt\x12@\n" +
+	"\x0eoverride_timer\x18\x16 \x01(\v2\x19.google.protobuf.DurationR\roverrideTimer\x12\x1a\n" +
+	"\bregister\x18\x17 \x01(\tR\bregister\x12>\n" +
+	"\rregister_stop\x18\x18 \x01(\v2\x19.google.protobuf.DurationR\fregisterStop\x12$\n" +
+	"\rdecapsulating\x18\x19 \x01(\bR\rdecapsulating\x121\n" +
+	"\x06uptime\x18\x1a \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
+	"\aexpires\x18\x1b \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12\x18\n" +
+	"\apackets\x18\x1c \x01(\x04R\apackets\x12\x14\n" +
+	"\x05bytes\x18\x1d \x01(\x04R\x05bytes\x12'\n" +
+	"\x0fwrong_interface\x18\x1e \x01(\x04R\x0ewrongInterface\"\xf0\x01\n" +
 	"\x0eMrouteOutgoing\x12\x1c\n" +
-	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
-	"\areasons\x18\x02 \x03(\tR\areasons\x123\n" +
-	"\aexpires\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12#\n" +
-	"\rttl_threshold\x18\x04 \x01(\rR\fttlThreshold\"a\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1c\n" +
+	"\tinstalled\x18\x02 \x01(\bR\tinstalled\x12\x12\n" +
+	"\x04join\x18\x03 \x01(\bR\x04join\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\bR\x06member\x12\x1c\n" +
+	"\tinherited\x18\x05 \x01(\bR\tinherited\x123\n" +
+	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12#\n" +
+	"\rttl_threshold\x18\a \x01(\rR\fttlThreshold\"a\n" +
 	"\x17ListPIMNeighborsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\"g\n" +
@@ -3177,63 +3311,69 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x126\n" +
 	"\n" +
 	"interfaces\x18\x02 \x03(\v2\x16.grove.v1.PIMInterfaceR\n" +
-	"interfaces\"\xee\x04\n" +
+	"interfaces\"\xa8\x05\n" +
 	"\fPIMInterface\x12\x1c\n" +
-	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x0e\n" +
-	"\x02up\x18\x02 \x01(\bR\x02up\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x0e\n" +
-	"\x02dr\x18\x04 \x01(\tR\x02dr\x12\x1a\n" +
-	"\twe_are_dr\x18\x05 \x01(\bR\aweAreDr\x12\x1f\n" +
-	"\vdr_priority\x18\x06 \x01(\rR\n" +
-	"drPriority\x12\x1c\n" +
-	"\tneighbors\x18\a \x01(\rR\tneighbors\x12#\n" +
-	"\rgeneration_id\x18\b \x01(\rR\fgenerationId\x12<\n" +
-	"\fhello_period\x18\t \x01(\v2\x19.google.protobuf.DurationR\vhelloPeriod\x12@\n" +
-	"\x0ehello_holdtime\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\rhelloHoldtime\x12:\n" +
-	"\vhello_timer\x18\v \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"helloTimer\x12F\n" +
-	"\x11propagation_delay\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10propagationDelay\x12F\n" +
-	"\x11override_interval\x18\r \x01(\v2\x19.google.protobuf.DurationR\x10overrideInterval\x12 \n" +
-	"\vsuppression\x18\x0e \x01(\bR\vsuppression\x12\x18\n" +
-	"\apassive\x18\x0f \x01(\bR\apassive\"U\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\x12\x18\n" +
+	"\apassive\x18\x03 \x01(\bR\apassive\x12\x18\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\x12/\n" +
+	"\x13secondary_addresses\x18\x05 \x03(\tR\x12secondaryAddresses\x12\x0e\n" +
+	"\x02dr\x18\x06 \x01(\tR\x02dr\x12\x1a\n" +
+	"\twe_are_dr\x18\a \x01(\bR\aweAreDr\x12$\n" +
+	"\vdr_priority\x18\b \x01(\rH\x00R\n" +
+	"drPriority\x88\x01\x01\x12\x1c\n" +
+	"\tneighbors\x18\t \x01(\rR\tneighbors\x12#\n" +
+	"\rgeneration_id\x18\n" +
+	" \x01(\rR\fgenerationId\x12<\n" +
+	"\fhello_period\x18\v \x01(\v2\x19.google.protobuf.DurationR\vhelloPeriod\x12:\n" +
+	"\vhello_timer\x18\f \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"helloTimer\x12*\n" +
+	"\x11lan_delay_enabled\x18\r \x01(\bR\x0flanDelayEnabled\x12F\n" +
+	"\x11propagation_delay\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x10propagationDelay\x12F\n" +
+	"\x11override_interval\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x10overrideInterval\x12 \n" +
+	"\vsuppression\x18\x10 \x01(\bR\vsuppressionB\x0e\n" +
+	"\f_dr_priority\"U\n" +
 	"\x13ListPIMJoinsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\"W\n" +
 	"\x14ListPIMJoinsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12'\n" +
-	"\x05joins\x18\x02 \x03(\v2\x11.grove.v1.PIMJoinR\x05joins\"\xc5\x03\n" +
+	"\x05joins\x18\x02 \x03(\v2\x11.grove.v1.PIMJoinR\x05joins\"\xcd\x04\n" +
 	"\aPIMJoin\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x14\n" +
-	"\x05group\x18\x03 \x01(\tR\x05group\x12\x10\n" +
-	"\x03rpt\x18\x04 \x01(\bR\x03rpt\x12\x14\n" +
-	"\x05state\x18\x05 \x01(\tR\x05state\x123\n" +
-	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12>\n" +
-	"\rprune_pending\x18\a \x01(\v2\x19.google.protobuf.DurationR\fprunePending\x12\x16\n" +
-	"\x06assert\x18\b \x01(\tR\x06assert\x12#\n" +
-	"\rassert_winner\x18\t \x01(\tR\fassertWinner\x12<\n" +
-	"\fassert_timer\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\vassertTimer\x12#\n" +
-	"\rlocal_members\x18\v \x01(\bR\flocalMembers\x121\n" +
-	"\x06uptime\x18\f \x01(\v2\x19.google.protobuf.DurationR\x06uptime\"q\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x123\n" +
+	"\aexpires\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12>\n" +
+	"\rprune_pending\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\fprunePending\x12\x10\n" +
+	"\x03rpt\x18\a \x01(\tR\x03rpt\x12:\n" +
+	"\vrpt_expires\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"rptExpires\x12E\n" +
+	"\x11rpt_prune_pending\x18\t \x01(\v2\x19.google.protobuf.DurationR\x0frptPrunePending\x12\x16\n" +
+	"\x06member\x18\n" +
+	" \x01(\bR\x06member\x12\x1a\n" +
+	"\bexcluded\x18\v \x01(\bR\bexcluded\x12\x16\n" +
+	"\x06assert\x18\f \x01(\tR\x06assert\x12#\n" +
+	"\rassert_winner\x18\r \x01(\tR\fassertWinner\x12#\n" +
+	"\rassert_metric\x18\x0e \x01(\tR\fassertMetric\x12@\n" +
+	"\x0eassert_expires\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\rassertExpires\"q\n" +
 	"\x11ListGroupsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x14\n" +
 	"\x05group\x18\x03 \x01(\tR\x05group\"U\n" +
 	"\x12ListGroupsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12'\n" +
-	"\x06groups\x18\x02 \x03(\v2\x0f.grove.v1.GroupR\x06groups\"\xbf\x02\n" +
+	"\x06groups\x18\x02 \x03(\v2\x0f.grove.v1.GroupR\x06groups\"\xa3\x02\n" +
 	"\x05Group\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\tR\x04mode\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\rR\aversion\x121\n" +
-	"\x06uptime\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
-	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12#\n" +
-	"\rlast_reporter\x18\a \x01(\tR\flastReporter\x12/\n" +
-	"\asources\x18\b \x03(\v2\x15.grove.v1.GroupSourceR\asources\x12\x16\n" +
-	"\x06static\x18\t \x01(\bR\x06static\"z\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x123\n" +
+	"\aexpires\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12:\n" +
+	"\volder_hosts\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"olderHosts\x12/\n" +
+	"\asources\x18\a \x03(\v2\x15.grove.v1.GroupSourceR\asources\x12\x16\n" +
+	"\x06static\x18\b \x01(\bR\x06static\"z\n" +
 	"\vGroupSource\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1c\n" +
 	"\tforwarded\x18\x02 \x01(\bR\tforwarded\x123\n" +
@@ -3244,26 +3384,25 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x128\n" +
 	"\n" +
 	"interfaces\x18\x02 \x03(\v2\x18.grove.v1.GroupInterfaceR\n" +
-	"interfaces\"\x93\x05\n" +
+	"interfaces\"\x97\x05\n" +
 	"\x0eGroupInterface\x12\x1c\n" +
-	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x0e\n" +
-	"\x02up\x18\x02 \x01(\bR\x02up\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\rR\aversion\x12$\n" +
-	"\x0ewe_are_querier\x18\x05 \x01(\bR\fweAreQuerier\x12\x18\n" +
-	"\aquerier\x18\x06 \x01(\tR\aquerier\x12M\n" +
-	"\x15other_querier_present\x18\a \x01(\v2\x19.google.protobuf.DurationR\x13otherQuerierPresent\x128\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x18\n" +
+	"\aquerier\x18\x05 \x01(\tR\aquerier\x12M\n" +
+	"\x15other_querier_present\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x13otherQuerierPresent\x128\n" +
 	"\n" +
-	"next_query\x18\b \x01(\v2\x19.google.protobuf.DurationR\tnextQuery\x12\x1e\n" +
+	"next_query\x18\a \x01(\v2\x19.google.protobuf.DurationR\tnextQuery\x12\x1e\n" +
 	"\n" +
-	"robustness\x18\t \x01(\rR\n" +
+	"robustness\x18\b \x01(\rR\n" +
 	"robustness\x12@\n" +
-	"\x0equery_interval\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\rqueryInterval\x12Q\n" +
-	"\x17query_response_interval\x18\v \x01(\v2\x19.google.protobuf.DurationR\x15queryResponseInterval\x12V\n" +
-	"\x1alast_member_query_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x17lastMemberQueryInterval\x12\x16\n" +
-	"\x06groups\x18\r \x01(\rR\x06groups\x121\n" +
-	"\x06uptime\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x06uptime\"S\n" +
+	"\x0equery_interval\x18\t \x01(\v2\x19.google.protobuf.DurationR\rqueryInterval\x12Q\n" +
+	"\x17query_response_interval\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x15queryResponseInterval\x12V\n" +
+	"\x1alast_member_query_interval\x18\v \x01(\v2\x19.google.protobuf.DurationR\x17lastMemberQueryInterval\x12U\n" +
+	"\x19group_membership_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x17groupMembershipInterval\x12\x16\n" +
+	"\x06groups\x18\r \x01(\rR\x06groups\"S\n" +
 	"\rGetRPFRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"M\n" +
@@ -3298,20 +3437,22 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06metric\x18\x04 \x01(\rR\x06metric\x12%\n" +
 	"\x04hops\x18\x05 \x03(\v2\x11.grove.v1.NextHopR\x04hops\x12\x16\n" +
 	"\x06usable\x18\x06 \x01(\bR\x06usable\x12\x12\n" +
-	"\x04note\x18\a \x01(\tR\x04note\":\n" +
+	"\x04note\x18\a \x01(\tR\x04note\"P\n" +
 	"\x0eListRPsRequest\x12(\n" +
-	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\"I\n" +
+	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"I\n" +
 	"\x0fListRPsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x1e\n" +
-	"\x03rps\x18\x02 \x03(\v2\f.grove.v1.RPR\x03rps\"\xc9\x01\n" +
+	"\x03rps\x18\x02 \x03(\v2\f.grove.v1.RPR\x03rps\"\xee\x01\n" +
 	"\x02RP\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
-	"\x06groups\x18\x02 \x01(\tR\x06groups\x12\x16\n" +
+	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x16\n" +
 	"\x06origin\x18\x03 \x01(\tR\x06origin\x12\x1a\n" +
 	"\twe_are_rp\x18\x04 \x01(\bR\aweAreRp\x12\x1c\n" +
 	"\treachable\x18\x05 \x01(\bR\treachable\x12\x1c\n" +
 	"\tinterface\x18\x06 \x01(\tR\tinterface\x12!\n" +
-	"\frpf_neighbor\x18\a \x01(\tR\vrpfNeighbor\"\x13\n" +
+	"\frpf_neighbor\x18\a \x01(\tR\vrpfNeighbor\x12#\n" +
+	"\ractive_groups\x18\b \x01(\rR\factiveGroups\"\x13\n" +
 	"\x11ListCountsRequest\"a\n" +
 	"\x12ListCountsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x123\n" +
@@ -3440,85 +3581,88 @@ var file_grove_v1_grove_proto_depIdxs = []int32{
 	0,  // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,  // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,  // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	41, // 4: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	41, // 5: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
-	41, // 6: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	41, // 7: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	0,  // 8: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
-	9,  // 9: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	41, // 10: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	41, // 11: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	41, // 12: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	41, // 13: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	41, // 14: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	0,  // 15: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
-	12, // 16: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	41, // 17: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	41, // 18: grove.v1.PIMInterface.hello_holdtime:type_name -> google.protobuf.Duration
-	41, // 19: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	41, // 20: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	41, // 21: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
-	0,  // 22: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
-	15, // 23: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	41, // 24: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	41, // 25: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	41, // 26: grove.v1.PIMJoin.assert_timer:type_name -> google.protobuf.Duration
-	41, // 27: grove.v1.PIMJoin.uptime:type_name -> google.protobuf.Duration
-	0,  // 28: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
-	18, // 29: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	41, // 30: grove.v1.Group.uptime:type_name -> google.protobuf.Duration
-	41, // 31: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	19, // 32: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	41, // 33: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
-	0,  // 34: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
-	22, // 35: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	41, // 36: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	41, // 37: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	41, // 38: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	41, // 39: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	41, // 40: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	41, // 41: grove.v1.GroupInterface.uptime:type_name -> google.protobuf.Duration
-	0,  // 42: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
-	25, // 43: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
-	26, // 44: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
-	27, // 45: grove.v1.RPF.considered:type_name -> grove.v1.Route
-	26, // 46: grove.v1.Route.hops:type_name -> grove.v1.NextHop
-	0,  // 47: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
-	30, // 48: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	33, // 49: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	34, // 50: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	42, // 51: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	37, // 52: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	38, // 53: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	39, // 54: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	40, // 55: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,  // 56: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,  // 57: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	7,  // 58: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	10, // 59: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	13, // 60: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	16, // 61: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	20, // 62: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	23, // 63: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	28, // 64: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	31, // 65: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	35, // 66: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,  // 67: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,  // 68: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	8,  // 69: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	11, // 70: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	14, // 71: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	17, // 72: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	21, // 73: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	24, // 74: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	29, // 75: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	32, // 76: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	36, // 77: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	67, // [67:78] is the sub-list for method output_type
-	56, // [56:67] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	41, // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	41, // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	41, // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	41, // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	41, // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	41, // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	41, // 10: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	0,  // 11: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
+	9,  // 12: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
+	41, // 13: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	41, // 14: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	41, // 15: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	41, // 16: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	41, // 17: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	0,  // 18: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
+	12, // 19: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
+	41, // 20: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	41, // 21: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	41, // 22: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	41, // 23: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	0,  // 24: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
+	15, // 25: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
+	41, // 26: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	41, // 27: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	41, // 28: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	41, // 29: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	41, // 30: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	0,  // 31: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
+	18, // 32: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
+	41, // 33: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	41, // 34: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	19, // 35: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
+	41, // 36: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	0,  // 37: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
+	22, // 38: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
+	41, // 39: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	41, // 40: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	41, // 41: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	41, // 42: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	41, // 43: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	41, // 44: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	0,  // 45: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
+	25, // 46: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
+	26, // 47: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
+	27, // 48: grove.v1.RPF.considered:type_name -> grove.v1.Route
+	26, // 49: grove.v1.Route.hops:type_name -> grove.v1.NextHop
+	0,  // 50: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
+	30, // 51: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
+	33, // 52: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	34, // 53: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	42, // 54: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	37, // 55: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	38, // 56: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	39, // 57: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	40, // 58: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,  // 59: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,  // 60: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	7,  // 61: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	10, // 62: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	13, // 63: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	16, // 64: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	20, // 65: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	23, // 66: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	28, // 67: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	31, // 68: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	35, // 69: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,  // 70: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,  // 71: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	8,  // 72: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	11, // 73: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	14, // 74: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	17, // 75: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	21, // 76: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	24, // 77: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	29, // 78: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	32, // 79: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	36, // 80: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	70, // [70:81] is the sub-list for method output_type
+	59, // [59:70] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -3527,6 +3671,7 @@ func file_grove_v1_grove_proto_init() {
 		return
 	}
 	file_grove_v1_grove_proto_msgTypes[8].OneofWrappers = []any{}
+	file_grove_v1_grove_proto_msgTypes[11].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[35].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
