@@ -55,7 +55,8 @@ func (i *Interface) electDR() netip.Addr {
 	if !i.running {
 		return netip.Addr{}
 	}
-	// Only if everybody sends the option does it count; everybody includes us, or the others would elect another one.
+	// Deviation: dr_is_better asks whether a neighbor does not send the option; here we count, too, if we are configured
+	// not to send it. The others then go by address, and would elect another router than we.
 	usePriority := !i.cfg.NoDRPriority
 	for _, n := range i.Neighbors() {
 		usePriority = usePriority && n.DRPriorityPresent

@@ -80,8 +80,7 @@ func TestJudge(t *testing.T) {
 	list := everything(t)
 	name := filepath.Join(t.TempDir(), "pim.pcap")
 	writeCapture(t, name, list)
-	cmd := exec.Command(tshark, "-r", name, "-o", "ip.check_checksum:TRUE", "-T", "fields", "-E", "occurrence=f",
-		"-e", "frame.number", "-e", "pim.type", "-e", "pim.cksum.status", "-e", "_ws.malformed", "-e", "_ws.expert.severity")
+	cmd := exec.Command(tshark, "-r", name, "-o", "ip.check_checksum:TRUE", "-T", "fields", "-e", "frame.number", "-e", "pim.type", "-e", "pim.cksum.status", "-e", "_ws.malformed", "-e", "_ws.expert.severity")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -92,10 +91,16 @@ func TestJudge(t *testing.T) {
 	}
 	const good, severityError = "1", "8388608"
 	for i, line := range lines {
-		field := strings.Split(line, "\t")
 		m := list[i].msg
-		if typ := reflect.ValueOf(m.Type()).Uint(); len(field) != 5 || field[1] != string('0'+rune(typ)) ||
-			field[2] != good || field[3] != "" || field[4] == severityError {
+		field := strings.Split(line, "\t")
+		if len(field) != 5 {
+			t.Fatalf("tshark says %q", line)
+		}
+		// The dummy PIM header in an IPv6 Null-Register is of version 0: tshark does not verify its checksum.
+		typ, _, _ := strings.Cut(field[1], ",")
+		sum, _, _ := strings.Cut(field[2], ",")
+		if want := reflect.ValueOf(m.Type()).Uint(); typ != string('0'+rune(want)) || sum != good || field[3] != "" ||
+			strings.Contains(field[4], severityError) {
 			t.Errorf("tshark of %v %+v (number, type, checksum, malformed, severity): %q", m.Type(), m, line)
 		}
 	}
