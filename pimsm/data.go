@@ -31,6 +31,9 @@ func (m *Machine) creation(e engine.Creation) {
 	}
 	s.asked = true
 	a := arrival{iif: m.bitOf(e.If), packet: e.Packet, forwarded: e.Packet == nil}
+	if e.Packet != nil {
+		a.iif = 0 // a tap handed it up, and the kernel does not say where it came in
+	}
 	s.whenPathKnown(func() { s.appears(a) })
 }
 

@@ -206,10 +206,6 @@ func (g *group) say() {
 		return
 	}
 	g.m.want(g.key(), r)
-	// Sources for which there was nothing to do before may have been declined.
-	if r.wanted && r.out != g.said.out {
-		g.m.emit(engine.Revisit{Key: g.key()})
-	}
 	g.said = r
 }
 

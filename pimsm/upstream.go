@@ -34,7 +34,11 @@ type upstream struct {
 func (g *group) updateUpstream() {
 	rpf := rpfNeighborStarG(g)
 	byAssert := iAmAssertLoser(g.on(rpfInterfaceRP(g)))
+	wasJoined := g.up.state == Joined
 	g.m.updateUpstream(&g.entry, nodeOf(g), joinDesiredStarG(g), rpf, byAssert)
+	if !wasJoined && g.up.state == Joined {
+		g.m.emit(engine.Revisit{Key: g.key()}) // sources that nobody wanted before may have been declined
+	}
 }
 
 func (s *source) updateUpstream() {
