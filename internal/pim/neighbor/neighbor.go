@@ -68,12 +68,12 @@ func (i *Interface) remove(now time.Time, n *Neighbor, cause string) {
 }
 
 func (i *Interface) up(now time.Time, n *Neighbor) {
-	i.transition(n, "", "up", "receive Hello")
+	i.transition(n, "down", "up", "receive Hello")
 	i.env.NeighborUp(now, n)
 }
 
 func (i *Interface) down(now time.Time, n *Neighbor, cause string) {
-	i.transition(n, "up", "", cause)
+	i.transition(n, "up", "down", cause)
 	i.env.NeighborDown(now, n)
 }
 
