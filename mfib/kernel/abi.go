@@ -28,8 +28,10 @@ const (
 
 	familyIPMR   = 128 // RTNL_FAMILY_IPMR
 	familyIP6MR  = 129 // RTNL_FAMILY_IP6MR
-	defaultTable = 253 // RT_TABLE_DEFAULT
 	protoMrouted = 17  // RTPROT_MROUTED
+
+	defaultTable  = 253 // RT_TABLE_DEFAULT, of IPv4
+	defaultTable6 = 254 // RT6_TABLE_DFLT
 
 	attrTypeMask = 0x3fff // NLA_TYPE_MASK
 

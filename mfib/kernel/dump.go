@@ -87,11 +87,7 @@ func (t *Table) parseRow(body []byte) (Dumped, bool) {
 		}
 	}
 	d.Counters.Key = d.Row.Key
-	want := t.table
-	if want == 0 {
-		want = defaultTable
-	}
-	return d, table == want
+	return d, table == t.tableID()
 }
 
 // parseNexthops reads the outgoing list of a dumped row: sparse, by interface index.

@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"unsafe"
 
@@ -44,8 +46,10 @@ func (t *Table) read(wait bool) (engine.Event, int, error) {
 		return failed != unix.EAGAIN || !wait
 	})
 	switch {
-	case err != nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, 0, fmt.Errorf("kernel: read: %w", err)
+	case err != nil: // the poller's own word for it is not exported
+		return nil, 0, fmt.Errorf("kernel: read: %w (%w)", os.ErrClosed, err)
 	case failed == unix.EAGAIN:
 		return nil, 0, ErrEmpty
 	case failed != nil:

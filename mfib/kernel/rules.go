@@ -44,7 +44,7 @@ func (t *Table) delRules(name string) {
 	}
 }
 
-func (t *Table) ruled() bool { return t.table != 0 && t.table != defaultTable && t.link != nil }
+func (t *Table) ruled() bool { return t.other() && t.link != nil }
 
 func (t *Table) rule(kind, flags uint16, attr uint16, name string) error {
 	n := t.link

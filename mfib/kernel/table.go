@@ -123,7 +123,7 @@ func (t *Table) Close() error {
 	}
 	var errs []error
 	if t.mroute != nil {
-		errs = append(errs, t.mroute.Close())
+		errs = append(errs, t.mroute.Close()) // and t.mroute stays, for a Read that waits
 	}
 	if t.inject >= 0 {
 		errs = append(errs, unix.Close(t.inject))
@@ -131,7 +131,7 @@ func (t *Table) Close() error {
 	if t.link != nil {
 		errs = append(errs, t.link.close())
 	}
-	t.mroute, t.fd, t.inject, t.link = nil, -1, -1, nil
+	t.fd, t.inject, t.link = -1, -1, nil
 	return errors.Join(errs...)
 }
 
@@ -220,7 +220,7 @@ func (t *Table) registerIfindex() (int, error) {
 	if t.family == engine.IPv6 {
 		name = "pim6reg"
 	}
-	if t.table != 0 && t.table != defaultTable {
+	if t.other() {
 		name = fmt.Sprintf("%s%d", name, t.table)
 	}
 	request, err := unix.NewIfreq(name)
@@ -232,6 +232,25 @@ func (t *Table) registerIfindex() (int, error) {
 		return 0, fmt.Errorf("register device %s: %w", name, err)
 	}
 	return int(request.Uint32()), nil
+}
+
+// tableID is the kernel's number of the table.
+func (t *Table) tableID() uint32 {
+	switch {
+	case t.table != 0:
+		return t.table
+	case t.family == engine.IPv4:
+		return defaultTable
+	}
+	return defaultTable6
+}
+
+// other says that the table is not the default one.
+func (t *Table) other() bool {
+	if t.family == engine.IPv4 {
+		return t.tableID() != defaultTable
+	}
+	return t.tableID() != defaultTable6
 }
 
 func (t *Table) level() int {
