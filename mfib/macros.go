@@ -56,10 +56,14 @@ func (m *Machine) shadowed(e *entry) bool {
 	return e.negative.reason.asked() && g != nil && len(g.wants) > 0
 }
 
-// drop returns the row that drops everything. Its parent is where the packets come in, so that they are not
-// wrong there, which would be an upcall each time.
+// drop returns the row that drops everything. Its parent is where the packets come in, so that they are not wrong there. If
+// that is not known (the kernel does not say where a whole packet came in) it is the register interface; then the
+// packets are wrong, and the upcall tells: see learnArrival.
 func (m *Machine) drop(in engine.IfID) row {
 	v, ok := m.vif(in)
+	if in == 0 {
+		v, ok = m.registerVIF()
+	}
 	return row{present: ok, parent: v}
 }
 
@@ -72,11 +76,10 @@ func (m *Machine) wantedSG(e *entry) row {
 	case own == nil:
 		return row{}
 	}
-	in := own.In
-	if in == 0 && own.Negative != "" {
-		in = e.arrival
+	if own.In == 0 && own.Negative != "" {
+		return m.drop(e.arrival)
 	}
-	parent, ok := m.incoming(own, in)
+	parent, ok := m.incoming(own, own.In)
 	if !ok {
 		return row{}
 	}
@@ -84,7 +87,7 @@ func (m *Machine) wantedSG(e *entry) row {
 	if own.Negative != "" {
 		return r
 	}
-	if i := m.ifaces[in]; i.cfg.bounds(e.key.Group) {
+	if i := m.ifaces[own.In]; i.cfg.bounds(e.key.Group) {
 		own.fault = fmt.Sprintf("incoming interface %s is a boundary for %v", i.name, e.key.Group)
 		return r
 	}

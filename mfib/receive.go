@@ -188,6 +188,7 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 		if e == nil || !e.row.present {
 			continue
 		}
+		m.learnArrival(e, in)
 		for _, w := range e.wants {
 			if slices.Contains(w.WrongIf, in) && m.mayUse(w.by, m.ifaces[in]) {
 				m.emit(engine.WrongInterface{To: w.by.id, Key: k, If: in, Packet: packet})
@@ -196,4 +197,13 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 		return
 	}
 	m.counts.Add("wrong interface: no entry")
+}
+
+// learnArrival takes note of where the packets of a negative entry come in, if that was not known: then its row is
+// written with that parent, and there are no more upcalls.
+func (m *Machine) learnArrival(e *entry, in engine.IfID) {
+	if e.isSG() && e.arrival == 0 && e.row.ttl == (row{}).ttl {
+		e.arrival = in
+		m.touch(e)
+	}
 }
