@@ -37,6 +37,7 @@ type Engine struct {
 
 	mu          sync.Mutex
 	transitions []script.Transition
+	warnings    []string
 	members     map[memberKey]*member
 	senders     map[memberKey]*sender
 	changed     chan struct{} // has one element when something has changed
@@ -159,8 +160,14 @@ func (e *Engine) follow(ready, watching context.Context, n *node) error {
 		defer e.tasks.Done()
 		defer opened()
 		for stream.Receive() {
+			at := stream.Msg().GetTime().AsTime().Sub(e.start)
 			if t := stream.Msg().GetTransition(); t != nil {
-				e.note(transition(n.Name, stream.Msg().GetTime().AsTime().Sub(e.start), t))
+				e.note(transition(n.Name, at, t))
+			}
+			if note := stream.Msg().GetNote(); note != nil && (note.Level == "warning" || note.Level == "error") {
+				e.mu.Lock()
+				e.warnings = append(e.warnings, fmt.Sprintf("%.3fs %s: %s", at.Seconds(), n.Name, note.Text))
+				e.mu.Unlock()
 			}
 		}
 	}()
@@ -298,6 +305,13 @@ func (e *Engine) Transitions() []script.Transition {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.transitions)
+}
+
+// Warnings implements script.Engine.
+func (e *Engine) Warnings() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.warnings)
 }
 
 // Close implements script.Engine.

@@ -71,7 +71,7 @@ func (n *node) watch(ctx context.Context) (*connect.ServerStreamForClient[grovev
 	defer retry.Stop()
 	for {
 		if _, err := os.Stat(n.socket); err == nil {
-			stream, err := n.client.Watch(ctx, connect.NewRequest(&grovev1.WatchRequest{}))
+			stream, err := n.client.Watch(ctx, connect.NewRequest(&grovev1.WatchRequest{Notes: true}))
 			if err == nil && stream.Receive() { // Ready: all that follows is streamed
 				return stream, nil
 			}

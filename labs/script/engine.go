@@ -25,6 +25,9 @@ type Engine interface {
 	Received(host string, group netip.Addr) Received
 	// Transitions returns all transitions since the start, in order.
 	Transitions() []Transition
+	// Warnings returns what went wrong without making a check false: what the routers wrote into their logs as a
+	// warning or worse, and faults that the engine saw.
+	Warnings() []string
 	// Close ends the nodes and leaves nothing behind.
 	Close() error
 }

@@ -1,8 +1,10 @@
 package script
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -78,6 +80,9 @@ func (p *Printer) Summary(r *Result) {
 			fmt.Fprintf(p.Out, "%-4s  %-62s %9s  %s\n", number, f.Check, after, verdict)
 		}
 	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(p.Out, "warning: %s\n", w)
+	}
 	fmt.Fprintf(p.Out, "\n%d checks, %d failed (engine %s)\n", checks, failed, r.Engine)
 }
 
@@ -110,6 +115,23 @@ func channel(m *Membership) string {
 		return fmt.Sprintf("%v from %v", m.Group, m.Source)
 	}
 	return m.Group.String()
+}
+
+// MarshalJSON writes a transition as one flat object; fields that do not apply are left out.
+func (t Transition) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		At        time.Duration `json:"at_ns"`
+		Node      string        `json:"node"`
+		Machine   string        `json:"machine"`
+		Entity    string        `json:"entity"`
+		Interface string        `json:"interface,omitempty"`
+		Neighbor  netip.Addr    `json:"neighbor,omitzero"`
+		Source    netip.Addr    `json:"source,omitzero"`
+		Group     netip.Addr    `json:"group,omitzero"`
+		Old       string        `json:"old"`
+		New       string        `json:"new"`
+		Cause     string        `json:"cause,omitempty"`
+	}{t.At, t.Node, t.Machine, t.Entity, t.Interface, t.Neighbor, t.Key.Source, t.Key.Group, t.Old, t.New, t.Cause})
 }
 
 // String prints a transition on one line.

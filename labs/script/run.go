@@ -7,10 +7,12 @@ import (
 
 // Result is the outcome of a run. In the simulator it is the same each time, to the byte: it holds no time of day.
 type Result struct {
-	Schema string       `json:"schema"`
-	Lab    string       `json:"lab"`
-	Engine string       `json:"engine"`
-	Steps  []StepResult `json:"steps"`
+	Schema    string       `json:"schema"`
+	Lab       string       `json:"lab"`
+	Engine    string       `json:"engine"`
+	TimeScale float64      `json:"time_scale"` // protocol timers were divided by this
+	Steps     []StepResult `json:"steps"`
+	Warnings  []string     `json:"warnings,omitempty"`
 }
 
 // StepResult is the outcome of a step.
@@ -25,7 +27,7 @@ type StepResult struct {
 // Schema names the version of Result.
 const Schema = "grove/lab/v1"
 
-// Status is the exit status of a run: 0 all checks true, 1 a check failed, 2 nothing to test.
+// Status is the exit status of a run: 0 all checks true, 1 a check failed, 2 nothing to test, 3 true with warnings.
 func (r *Result) Status() int {
 	checks := 0
 	for _, s := range r.Steps {
@@ -36,8 +38,11 @@ func (r *Result) Status() int {
 			}
 		}
 	}
-	if checks == 0 {
+	switch {
+	case checks == 0:
 		return 2
+	case len(r.Warnings) > 0:
+		return 3
 	}
 	return 0
 }
@@ -77,6 +82,7 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 		}
 		w.StepDone(r)
 	}
+	result.Warnings = e.Warnings()
 	return result, nil
 }
 

@@ -28,6 +28,8 @@ type Engine struct {
 	members map[key]*sim.Member
 	sources map[key]*source
 	seen    []script.Transition // of sim's, as far as they were translated
+
+	warnings []string
 }
 
 var _ script.Engine = (*Engine)(nil)
@@ -54,11 +56,15 @@ const slice = 5 * time.Millisecond
 func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 	e := &Engine{
 		lab: dir, topo: topo,
-		sim:     sim.New(seed, sim.Options{Unicast: sim.Static}),
 		apis:    map[string]grovev1connect.RouterServiceClient{},
 		members: map[key]*sim.Member{},
 		sources: map[key]*source{},
 	}
+	e.sim = sim.New(seed, sim.Options{Unicast: sim.Static, OnNote: func(n sim.Note) {
+		if n.Level >= engine.Warning {
+			e.warnings = append(e.warnings, fmt.Sprintf("%.3fs %s: %s", n.At.Seconds(), n.Node.Name(), n.Text))
+		}
+	}})
 	bridges := map[string]*script.Node{}
 	for i := range topo.Nodes {
 		n := &topo.Nodes[i]
@@ -263,6 +269,9 @@ func (e *Engine) Transitions() []script.Transition {
 	}
 	return e.seen
 }
+
+// Warnings implements script.Engine.
+func (e *Engine) Warnings() []string { return e.warnings }
 
 // Close implements script.Engine.
 func (e *Engine) Close() error { return nil }
