@@ -76,7 +76,7 @@ func (l testLog) Write(b []byte) (int, error) {
 // transition waits for a Transition that ok accepts.
 func (r *running) transition(what string, ok func(string, engine.Transition) bool) engine.Transition {
 	r.t.Helper()
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(5 * time.Second)
 	for {
 		select {
 		case e := <-r.events:

@@ -9,34 +9,37 @@ import (
 )
 
 // namespace is the network namespace that a Host was made in. A socket keeps its namespace, but one that is opened
-// later (a new machine after a reload) must be opened in the same one. In groved that is the namespace of the process;
-// in a test several Hosts of one process have each their own.
+// later (a membership, a new machine after a reload) must be opened in the same one. In groved that is where every
+// thread is; in a test several Hosts of one process have each their own.
 type namespace struct {
-	file *os.File // nil: the namespace of the process
+	file *os.File
+	info os.FileInfo
 }
 
+const threadNamespace = "/proc/thread-self/ns/net"
+
 func currentNamespace() (namespace, error) {
-	file, err := os.Open("/proc/thread-self/ns/net")
+	file, err := os.Open(threadNamespace)
 	if err != nil {
 		return namespace{}, fmt.Errorf("host: which namespace: %w", err)
 	}
-	mine, err := file.Stat()
+	info, err := file.Stat()
 	if err != nil {
 		file.Close()
 		return namespace{}, fmt.Errorf("host: which namespace: %w", err)
 	}
-	if whole, err := os.Stat("/proc/self/ns/net"); err == nil && os.SameFile(mine, whole) {
-		file.Close()
-		return namespace{}, nil
-	}
-	return namespace{file}, nil
+	return namespace{file, info}, nil
 }
 
 // run calls f in the namespace.
 func (n namespace) run(f func() error) error {
-	if n.file == nil {
+	runtime.LockOSThread()
+	here, err := os.Stat(threadNamespace)
+	if err == nil && os.SameFile(here, n.info) {
+		defer runtime.UnlockOSThread()
 		return f()
 	}
+	runtime.UnlockOSThread()
 	done := make(chan error, 1)
 	go func() {
 		// Never unlocked: the thread ends with the goroutine, and with it its change of namespace.
@@ -50,9 +53,4 @@ func (n namespace) run(f func() error) error {
 	return <-done
 }
 
-func (n namespace) close() error {
-	if n.file == nil {
-		return nil
-	}
-	return n.file.Close()
-}
+func (n namespace) close() error { return n.file.Close() }
