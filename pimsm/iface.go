@@ -90,7 +90,7 @@ func (m *Machine) configureInterface(i *iface) {
 		i.nb.Configure(m.now, cfg)
 	case i.nb != nil:
 		i.nb.Stop(m.now)
-		i.follow("PIM is no longer configured")
+		i.follow()
 		i.forget()
 		i.nb = nil
 		m.freeSlot(i)
@@ -98,17 +98,17 @@ func (m *Machine) configureInterface(i *iface) {
 	}
 	if i.nb != nil {
 		i.nb.Update(m.now, i.link)
-		i.follow("interface changed")
+		i.follow()
 	}
 }
 
 // follow takes over what the neighborhood says of itself: whether PIM runs, our address, whether we are DR.
-func (i *iface) follow(cause string) {
+func (i *iface) follow() {
 	runs, primary, dr := i.nb.Running(), i.nb.Primary(), i.nb.IAmDR()
 	if runs != i.runs {
 		i.runs = runs
 		if !runs {
-			i.lose(cause)
+			i.lose("PIM stops on the interface")
 		}
 		for _, h := range i.hops.all {
 			h.t.resolve()
@@ -164,7 +164,7 @@ func (i *iface) forget() {
 func (m *Machine) removeInterface(i *iface) {
 	if i.nb != nil {
 		i.nb.Stop(m.now)
-		i.follow("interface gone")
+		i.follow()
 		i.forget()
 		i.nb = nil
 		m.freeSlot(i)
@@ -272,7 +272,7 @@ func (i *iface) env() neighbor.Env {
 		AddressesChanged:  func(time.Time) { i.resolveHops() },
 		DRChanged: func(time.Time, netip.Addr, netip.Addr) {
 			if i.nb != nil {
-				i.follow("DR changed")
+				i.follow()
 			}
 		},
 		ParametersChanged: func(time.Time) {},
