@@ -8,7 +8,7 @@ import (
 var seedFlag = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
 
 // seeds is how many networks are played; with -short fewer.
-const seeds = 200
+var seeds = 200
 
 func count(short bool) int {
 	if short {
@@ -30,13 +30,15 @@ func TestSeeds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				moment, found := n.Play()
-				for i, v := range found {
-					if i < 8 || *seedFlag >= 0 {
-						t.Errorf("seed %d, %s (%v): %v", seed, moment, n.Now(), v)
+				moments := n.Play(*seedFlag >= 0)
+				for _, m := range moments {
+					for i, v := range m.Found {
+						if i < 8 || *seedFlag >= 0 {
+							t.Errorf("seed %d, %s (%v): %v", seed, m.Name, m.At, v)
+						}
 					}
 				}
-				if len(found) > 0 && *seedFlag >= 0 {
+				if len(moments) > 0 && *seedFlag >= 0 {
 					t.Logf("the network:\n%s", n)
 				}
 			}

@@ -17,8 +17,16 @@ const (
 	forget = 700 * time.Second // keepalive, then Joins and Registers, are over
 )
 
-// Play lets things happen to the network and returns the first violations found, with the moment in words.
-func (n *Network) Play() (moment string, found []Violation) {
+// Moment is a point of the play and the violations found there.
+type Moment struct {
+	Name  string
+	At    time.Duration
+	Found []Violation
+}
+
+// Play lets things happen to the network, checks the invariants at several moments, and returns those at which some do
+// not hold: the first alone, or all.
+func (n *Network) Play(all bool) []Moment {
 	steps := []struct {
 		name string
 		do   func() []Violation
@@ -44,13 +52,14 @@ func (n *Network) Play() (moment string, found []Violation) {
 			return only(Delivery(n.Sim, n.Sources, window), "loop", "black hole")
 		}},
 		{"after everyone left", func() []Violation {
+			n.Run(rest)
 			for len(n.members()) > 0 {
 				n.leave()
 			}
-			n.Run(rest)
-			return Delivery(n.Sim, n.Sources, window)
+			n.Run(quick)
+			return append(Delivery(n.Sim, n.Sources, window), NoJoins(n.Sim)...)
 		}},
-		{"after everyone was silent", func() []Violation {
+		{"after everyone fell silent", func() []Violation {
 			for _, s := range n.Sources {
 				s.Stop()
 			}
@@ -58,16 +67,22 @@ func (n *Network) Play() (moment string, found []Violation) {
 			return NoState(n.Sim)
 		}},
 	}
+	var moments []Moment
+	faults := 0
 	for _, s := range steps {
-		found = append(found, s.do()...)
-		for _, f := range n.Faults() {
-			found = append(found, Violation{"fault", f.String()})
+		m := Moment{Name: s.name, Found: s.do(), At: n.Now()}
+		for _, f := range n.Faults()[faults:] {
+			m.Found = append(m.Found, Violation{"fault", f.String()})
 		}
-		if len(found) > 0 {
-			return s.name, found
+		faults = len(n.Faults())
+		if len(m.Found) > 0 {
+			moments = append(moments, m)
+			if !all {
+				break
+			}
 		}
 	}
-	return "", nil
+	return moments
 }
 
 // only keeps the violations of the named invariants.

@@ -14,43 +14,81 @@ import (
 // source, are not state.
 func NoState(s *sim.Sim) []Violation {
 	w := walk{sim: s}
-	for _, n := range s.Nodes() {
-		r := n.Router()
-		if r == nil {
-			continue
-		}
-		for id := range engine.SortedFunc(r.Config().Machines(), compareIDs) {
-			w.state(n, id)
-		}
-	}
+	w.machines(w.state)
 	return w.found
 }
 
-func (w *walk) state(n *sim.Node, id engine.MachineID) {
-	ask := func(what string) any {
-		v, err := w.sim.Query(n, id, what, "")
-		if err != nil {
-			w.add("fault", "%s: %v", n.Name(), err)
+// NoJoins says which routers think that someone wants a group: what must be over in seconds when nobody does, while
+// what is known of sources lasts.
+func NoJoins(s *sim.Sim) []Violation {
+	w := walk{sim: s}
+	w.machines(func(n *sim.Node, id engine.MachineID) {
+		switch id.Protocol {
+		case engine.PIMSM:
+			w.joins(n, id)
+		case engine.IGMP:
+			w.groups(n, id)
 		}
-		return v
+	})
+	return w.found
+}
+
+// machines calls f for every machine of every router.
+func (w *walk) machines(f func(*sim.Node, engine.MachineID)) {
+	for _, n := range w.sim.Nodes() {
+		if r := n.Router(); r != nil {
+			for id := range engine.SortedFunc(r.Config().Machines(), compareIDs) {
+				f(n, id)
+			}
+		}
 	}
+}
+
+func (w *walk) ask(n *sim.Node, id engine.MachineID, what string) any {
+	v, err := w.sim.Query(n, id, what, "")
+	if err != nil {
+		w.add("fault", "%s: %v", n.Name(), err)
+	}
+	return v
+}
+
+func (w *walk) joins(n *sim.Node, id engine.MachineID) {
+	joins, _ := w.ask(n, id, "joins").([]pimsm.DownstreamShow)
+	for _, j := range joins {
+		if j.State != "NoInfo" || j.Member {
+			w.add("state", "%s: %v has %v on %s: %s, member %v", n.Name(), id, j.Key, j.Interface, j.State, j.Member)
+		}
+	}
+	entries, _ := w.ask(n, id, "entries").([]pimsm.EntryShow)
+	for _, e := range entries {
+		if e.Upstream == "Joined" {
+			w.add("state", "%s: %v is Joined to %v", n.Name(), id, e.Key)
+		}
+	}
+}
+
+func (w *walk) groups(n *sim.Node, id engine.MachineID) {
+	groups, _ := w.ask(n, id, "groups").([]igmp.GroupInfo)
+	for _, g := range groups {
+		w.add("state", "%s: %v has %v on %s, left %v", n.Name(), id, g.Group, g.Interface, g.Left)
+	}
+}
+
+func (w *walk) state(n *sim.Node, id engine.MachineID) {
 	switch id.Protocol {
 	case engine.PIMSM:
-		entries, _ := ask("entries").([]pimsm.EntryShow)
+		entries, _ := w.ask(n, id, "entries").([]pimsm.EntryShow)
 		for _, e := range entries {
 			w.add("state", "%s: %v has %v %s keepalive %v register %s", n.Name(), id, e.Key, e.Upstream, e.Keepalive, e.Register)
 		}
-		joins, _ := ask("joins").([]pimsm.DownstreamShow)
+		joins, _ := w.ask(n, id, "joins").([]pimsm.DownstreamShow)
 		for _, j := range joins {
 			w.add("state", "%s: %v has %v on %s: %s, rpt %s, assert %s, member %v", n.Name(), id, j.Key, j.Interface, j.State, j.Rpt, j.Assert, j.Member)
 		}
 	case engine.IGMP:
-		groups, _ := ask("groups").([]igmp.GroupInfo)
-		for _, g := range groups {
-			w.add("state", "%s: %v has %v on %s, left %v", n.Name(), id, g.Group, g.Interface, g.Left)
-		}
+		w.groups(n, id)
 	case engine.MFIB:
-		entries, _ := ask("entries").([]mfib.Entry)
+		entries, _ := w.ask(n, id, "entries").([]mfib.Entry)
 		rows := 0
 		for _, e := range entries {
 			if e.Key == (engine.Key{}) {
