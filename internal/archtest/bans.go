@@ -49,28 +49,34 @@ var allowedFuncs = map[string][]string{"math/rand/v2": {"New", "NewPCG", "NewCha
 // sortedFunc is where a map may be ranged over: the function that all others use instead.
 const sortedFunc = "SortedFunc"
 
-// Check returns what breaks a ban in pkgs and in every package of the module that they import, each as
-// "file:line:column: what".
-func Check(pkgs []*packages.Package) []string {
+// Check returns what breaks a ban in the packages named roots and in every package of the module that they import, each
+// as "file:line:column: what". pkgs holds all packages of the module by path.
+func Check(pkgs map[string]*packages.Package, roots []string) []string {
 	var found []string
 	seen := map[string]bool{}
-	var visit func(p *packages.Package)
-	visit = func(p *packages.Package) {
-		if _, ours := local(p.PkgPath); !ours || seen[p.PkgPath] {
+	var visit func(path string)
+	visit = func(path string) {
+		if _, ours := local(path); !ours || seen[path] {
 			return
 		}
-		seen[p.PkgPath] = true
+		seen[path] = true
+		p := pkgs[path]
+		if p == nil {
+			found = append(found, path+": was not loaded")
+			return
+		}
 		for _, f := range p.Syntax {
 			c := checker{pkg: p, found: &found}
 			c.file(f)
 		}
-		for _, dep := range p.Imports {
+		for dep := range p.Imports {
 			visit(dep)
 		}
 	}
-	for _, p := range pkgs {
-		visit(p)
+	for _, path := range roots {
+		visit(path)
 	}
+	slices.Sort(found)
 	return found
 }
 
