@@ -1,0 +1,282 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	pb "grove/daemon/api/grove/v1"
+)
+
+func neighborTable(w io.Writer, m *pb.ListPIMNeighborsResponse) {
+	t := newTable("Interface", "Neighbor", "Uptime", "Expires", "DR priority", "DR", "Generation", "Secondary addresses")
+	for _, n := range m.Neighbors {
+		expires := clock(n.Expires)
+		if expires == "" {
+			expires = "never"
+		}
+		priority, generation := "", ""
+		if n.DrPriority != nil {
+			priority = fmt.Sprint(*n.DrPriority)
+		}
+		if n.GenerationId != nil {
+			generation = fmt.Sprintf("%08x", *n.GenerationId)
+		}
+		t.row(n.Interface, n.Address, clock(n.Uptime), expires, priority, yes(n.Dr, "DR"), generation, strings.Join(n.SecondaryAddresses, " "))
+	}
+	t.write(w)
+}
+
+func interfaceTable(w io.Writer, m *pb.ListPIMInterfacesResponse) {
+	t := newTable("Interface", "State", "Address", "Neighbors", "DR", "DR priority", "Hello", "Next", "Prune delay")
+	for _, i := range m.Interfaces {
+		state, dr, priority := "up", i.Dr, "none"
+		switch {
+		case !i.Running:
+			state = "down"
+		case i.Passive:
+			state = "passive"
+		}
+		if i.WeAreDr {
+			dr = "us"
+		}
+		if i.DrPriority != nil {
+			priority = fmt.Sprint(*i.DrPriority)
+		}
+		t.row(i.Interface, state, i.Address, fmt.Sprint(i.Neighbors), dr, priority, span(i.HelloPeriod), clock(i.HelloTimer),
+			span(i.PropagationDelay)+"+"+span(i.OverrideInterval))
+	}
+	t.write(w)
+}
+
+func joinTable(w io.Writer, m *pb.ListPIMJoinsResponse) {
+	t := newTable("Interface", "Source", "Group", "State", "Expires", "(S,G,rpt)", "Expires", "Members", "Assert", "Winner", "Expires")
+	for _, j := range m.Joins {
+		rpt, members, assert := j.Rpt, yes(j.Member, "yes"), j.Assert
+		if j.Source == "*" || rpt == "NoInfo" {
+			rpt = ""
+		}
+		if j.Excluded {
+			members = "excluded"
+		}
+		if assert == "NoInfo" {
+			assert = ""
+		}
+		t.row(j.Interface, j.Source, j.Group, j.State, clock(j.Expires), rpt, clock(j.RptExpires), members,
+			strings.TrimPrefix(assert, "I am Assert "), j.AssertWinner, clock(j.AssertExpires))
+	}
+	t.write(w)
+}
+
+const mrouteLegend = `Flags: J joined upstream, T shortest-path tree, S source-specific, C members on our links, R registering,
+       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table`
+
+// flags prints the state of a route as letters.
+func flags(m *pb.Mroute) string {
+	var b strings.Builder
+	for _, f := range []struct {
+		on     bool
+		letter byte
+	}{
+		{m.Upstream == "Joined", 'J'}, {m.Spt, 'T'}, {m.Ssm, 'S'}, {m.LocalMembers, 'C'},
+		{m.Register == "Join", 'R'}, {m.Register != "" && m.Register != "Join", 'r'},
+		{m.WeAreRp, 'P'}, {m.RpfByAssert, 'A'}, {m.State == "negative", 'N'}, {m.Installed, '*'},
+	} {
+		if f.on {
+			b.WriteByte(f.letter)
+		}
+	}
+	return b.String()
+}
+
+func mrouteTable(w io.Writer, m *pb.ListMroutesResponse) {
+	if len(m.Mroutes) > 0 {
+		fmt.Fprintln(w, mrouteLegend)
+		fmt.Fprintln(w)
+	}
+	t := newTable("Source", "Group", "Flags", "Input", "Output", "Join expires", "Packets", "Uptime")
+	for _, r := range m.Mroutes {
+		first := []string{r.Source, r.Group, flags(r), r.IncomingInterface, "", "", strconv.FormatUint(r.Packets, 10), clock(r.Uptime)}
+		for i, o := range r.Outgoing {
+			if i == 0 {
+				first[4], first[5] = o.Interface, clock(o.Expires)
+				t.row(first...)
+				continue
+			}
+			t.row("", "", "", "", o.Interface, orDash(clock(o.Expires)), "", "")
+		}
+		if len(r.Outgoing) == 0 {
+			t.row(first...)
+		}
+	}
+	t.write(w)
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func mrouteCounts(w io.Writer, m *pb.ListMroutesResponse) {
+	t := newTable("Source", "Group", "Packets", "Bytes", "Wrong interface", "State", "Reason")
+	for _, r := range m.Mroutes {
+		t.row(r.Source, r.Group, fmt.Sprint(r.Packets), fmt.Sprint(r.Bytes), fmt.Sprint(r.WrongInterface), r.State, r.Reason)
+	}
+	t.write(w)
+}
+
+func upstreamTable(w io.Writer, m *pb.ListMroutesResponse) {
+	t := newTable("Interface", "Source", "Group", "State", "RPF neighbor", "Join timer", "Keepalive", "(S,G,rpt)", "Register", "Register-Stop", "RP")
+	for _, r := range m.Mroutes {
+		if r.Upstream == "" {
+			continue
+		}
+		rp := r.Rp
+		if r.WeAreRp {
+			rp += " (us)"
+		}
+		t.row(orDash(r.IncomingInterface), r.Source, r.Group, r.Upstream, r.RpfNeighbor, clock(r.JoinTimer), clock(r.Keepalive), r.Rpt, r.Register,
+			clock(r.RegisterStop), rp)
+	}
+	t.write(w)
+}
+
+func groupTable(w io.Writer, m *pb.ListGroupsResponse) {
+	t := newTable("Interface", "Group", "Mode", "Version", "Expires", "Source", "Source expires", "Static")
+	for _, g := range m.Groups {
+		first := []string{g.Interface, g.Group, g.Mode, g.Version, clock(g.Expires), "", "", yes(g.Static, "static")}
+		for i, s := range g.Sources {
+			source, expires := s.Address, clock(s.Expires)
+			if !s.Forwarded {
+				source, expires = "not "+source, ""
+			}
+			if i == 0 {
+				first[5], first[6] = source, expires
+				t.row(first...)
+				continue
+			}
+			t.row("", "", "", "", "", source, orDash(expires), "")
+		}
+		if len(g.Sources) == 0 {
+			t.row(first...)
+		}
+	}
+	t.write(w)
+}
+
+func groupInterfaceTable(w io.Writer, m *pb.ListGroupInterfacesResponse) {
+	t := newTable("Interface", "Version", "State", "Querier", "Other querier", "Next query", "Robustness", "Query interval", "Response", "Last member", "Groups")
+	for _, i := range m.Interfaces {
+		t.row(i.Interface, i.Version, i.State, i.Querier, clock(i.OtherQuerierPresent), clock(i.NextQuery), fmt.Sprint(i.Robustness),
+			span(i.QueryInterval), span(i.QueryResponseInterval), span(i.LastMemberQueryInterval), fmt.Sprint(i.Groups))
+	}
+	t.write(w)
+}
+
+// hopText prints next hops as "10.0.12.2 on eth1".
+func hopText(hops []*pb.NextHop) string {
+	var list []string
+	for _, h := range hops {
+		text := "on " + h.Interface
+		if h.Gateway != "" {
+			text = h.Gateway + " " + text
+		}
+		if !h.Running {
+			text += " (down)"
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, ", ")
+}
+
+func rpfTable(w io.Writer, m *pb.GetRPFResponse) {
+	if len(m.Paths) == 1 && len(m.Paths[0].Considered) > 0 {
+		rpfDetail(w, m.Paths[0])
+		return
+	}
+	t := newTable("Address", "RPF neighbor", "Prefix", "Origin", "Distance", "Metric", "Tracked by")
+	for _, p := range m.Paths {
+		t.row(p.Address, neighborText(p), p.Prefix, p.Origin, fmt.Sprint(p.Distance), fmt.Sprint(p.Metric), strings.Join(p.TrackedBy, " "))
+	}
+	t.write(w)
+}
+
+// neighborText says where a path leads.
+func neighborText(p *pb.RPF) string {
+	switch {
+	case p.Local:
+		return "this router"
+	case !p.Reachable:
+		return "unreachable"
+	}
+	return hopText(p.Hops[:1])
+}
+
+func rpfDetail(w io.Writer, p *pb.RPF) {
+	fmt.Fprintf(w, "RPF of %s: %s\n", p.Address, neighborText(p))
+	fmt.Fprintf(w, "  why       %s\n", p.Why)
+	if p.Prefix != "" {
+		fmt.Fprintf(w, "  route     %s, %s, distance %d, metric %d\n", p.Prefix, p.Origin, p.Distance, p.Metric)
+	}
+	if len(p.Hops) > 1 {
+		fmt.Fprintf(w, "  next hops %s\n", hopText(p.Hops))
+	}
+	if len(p.TrackedBy) > 0 {
+		fmt.Fprintf(w, "  tracked   by %s\n", strings.Join(p.TrackedBy, ", "))
+	}
+	fmt.Fprintln(w)
+	t := newTable("Considered", "Origin", "Distance", "Metric", "Next hops", "Usable")
+	for _, c := range p.Considered {
+		usable := "yes"
+		if !c.Usable {
+			usable = "no"
+		}
+		if c.Note != "" {
+			usable += ": " + c.Note
+		}
+		t.row(c.Prefix, c.Origin, fmt.Sprint(c.Distance), fmt.Sprint(c.Metric), hopText(c.Hops), usable)
+	}
+	t.write(w)
+}
+
+func rpTable(w io.Writer, m *pb.ListRPsResponse) {
+	t := newTable("RP", "Groups", "Origin", "Reached by", "Active groups")
+	for _, r := range m.Rps {
+		by := "unreachable"
+		switch {
+		case r.WeAreRp:
+			by = "this router"
+		case r.Reachable && r.RpfNeighbor != "":
+			by = r.RpfNeighbor + " on " + r.Interface
+		case r.Reachable:
+			by = "on " + r.Interface
+		}
+		t.row(r.Address, strings.Join(r.Groups, " "), r.Origin, by, fmt.Sprint(r.ActiveGroups))
+	}
+	t.write(w)
+}
+
+func countTable(w io.Writer, m *pb.ListCountsResponse) {
+	t := newTable("Machine", "Count", "What")
+	for _, c := range m.Machines {
+		for _, n := range c.Counts {
+			t.row(c.Machine, fmt.Sprint(n.Count), n.Name)
+		}
+	}
+	t.write(w)
+}
+
+func statusTable(w io.Writer, m *pb.GetStatusResponse) {
+	fmt.Fprintf(w, "hostname    %s\n", orDash(m.Hostname))
+	fmt.Fprintf(w, "version     %s\n", orDash(m.Version))
+	fmt.Fprintf(w, "schema      %s\n", m.Schema)
+	fmt.Fprintf(w, "uptime      %s\n", orDash(clock(m.Uptime)))
+	fmt.Fprintf(w, "table       %d\n", m.Table)
+	if m.TimeScale != 1 {
+		fmt.Fprintf(w, "time scale  %g: the protocols' timers are divided by this\n", m.TimeScale)
+	}
+	fmt.Fprintf(w, "machines    %s\n", orDash(strings.Join(m.Machines, " ")))
+}
