@@ -386,7 +386,7 @@ func (w *world) packet(name string, src, dst netip.Addr, msg wire.Message) error
 func (w *world) all_() netip.Addr { return wire.AllPIMRouters(w.family) }
 
 func (w *world) hello(f []string) error {
-	hold, prio, genid := 105*time.Second, 1, 1
+	hold, prio, genid := 10*time.Hour, 1, 1
 	var also wire.AddressList
 	for n := 2; n+1 < len(f); n += 2 {
 		switch f[n] {

@@ -108,9 +108,11 @@ func (m *Machine) queuePruneEcho(o *oif) {
 	m.queuePrune(node{o.g, o.s}, neighborID{o.iface, o.iface.primary})
 }
 
+// queue queues an entry for a neighbor, or for ourselves (a PruneEcho). One that has gone needs no Prune.
 func (m *Machine) queue(to neighborID, x item) {
-	if to.iface != nil && to.iface.runs {
-		to.iface.pending.add(to.addr, x)
+	i := to.iface
+	if i != nil && i.runs && (i.nb.Neighbor(to.addr) != nil || to.addr == i.primary) {
+		i.pending.add(to.addr, x)
 	}
 }
 
