@@ -23,10 +23,11 @@ const (
 
 // Read waits for the next message of the kernel: an engine.Upcall, or (IPv4) an IGMP message as an engine.Packet, with
 // the index of the interface it came in on; daemon/host fills in If. It ends with an error at the read deadline
-// (os.ErrDeadlineExceeded) and at Close (os.ErrClosed). What is neither is passed over: for that, event is nil.
+// (os.ErrDeadlineExceeded) and at Close (os.ErrClosed). What is neither is passed over: for that, event is nil. Read
+// and TryRead are for one goroutine, which may be another than that of the other methods.
 func (t *Table) Read() (event engine.Event, ifindex int, err error) { return t.read(true) }
 
-// TryRead is Read without waiting; ErrEmpty: no message waits.
+// TryRead is Read without waiting, whatever the deadline; ErrEmpty: no message waits.
 func (t *Table) TryRead() (event engine.Event, ifindex int, err error) { return t.read(false) }
 
 func (t *Table) read(wait bool) (engine.Event, int, error) {
@@ -36,15 +37,20 @@ func (t *Table) read(wait bool) (engine.Event, int, error) {
 	}
 	var n, oobn int
 	var failed error
-	err = conn.Read(func(fd uintptr) bool {
+	receive := func(fd uintptr) bool {
 		for {
 			n, oobn, _, _, failed = unix.Recvmsg(int(fd), t.buf, t.oob, 0)
 			if failed != unix.EINTR {
 				break
 			}
 		}
-		return failed != unix.EAGAIN || !wait
-	})
+		return failed != unix.EAGAIN
+	}
+	if wait {
+		err = conn.Read(receive)
+	} else { // past the deadline as well
+		err = conn.Control(func(fd uintptr) { receive(fd) })
+	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, 0, fmt.Errorf("kernel: read: %w", err)
