@@ -40,7 +40,6 @@ type Engine struct {
 	warnings    []string
 	members     map[memberKey]*member
 	senders     map[memberKey]*sender
-	changed     chan struct{} // has one element when something has changed
 }
 
 var _ script.Engine = (*Engine)(nil)
@@ -63,7 +62,6 @@ func New(ctx context.Context, lab fs.FS, topo *script.Topology, opts Options) (*
 		nodes:   map[string]*node{},
 		members: map[memberKey]*member{},
 		senders: map[memberKey]*sender{},
-		changed: make(chan struct{}, 1),
 	}
 	if err := e.build(ctx, opts.Groved); err != nil {
 		return nil, errors.Join(err, e.Close())
@@ -191,20 +189,11 @@ func address(s string) netip.Addr {
 	return a
 }
 
-// note keeps a transition. Streams of several nodes come in any order: the list is kept in order of time.
+// note keeps a transition, in order of arrival.
 func (e *Engine) note(t script.Transition) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	e.transitions = append(e.transitions, t)
-	e.mu.Unlock()
-	e.wake()
-}
-
-// wake tells Wait that something has changed.
-func (e *Engine) wake() {
-	select {
-	case e.changed <- struct{}{}:
-	default:
-	}
 }
 
 // Name implements script.Engine.
@@ -214,18 +203,17 @@ func (e *Engine) Name() string { return "netns" }
 func (e *Engine) Now() time.Duration { return time.Since(e.start) }
 
 // Wait implements script.Engine. Counters and the kernel's tables change without an event that we see, so the question
-// is asked again every 20 ms as well.
+// is asked again every few milliseconds.
 func (e *Engine) Wait(ctx context.Context, within time.Duration, done func() bool) (bool, error) {
 	end := time.NewTimer(within)
 	defer end.Stop()
-	again := time.NewTicker(20 * time.Millisecond)
+	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
 		if done() {
 			return true, nil
 		}
 		select {
-		case <-e.changed:
 		case <-again.C:
 		case <-end.C:
 			return done(), nil

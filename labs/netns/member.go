@@ -62,7 +62,7 @@ func (e *Engine) join(a *script.Membership) error {
 	m := &member{since: time.Now(), cancel: cancel}
 	m.done.Go(func() {
 		defer r.Close()
-		r.Receive(ctx, &m.account, 0, func(traffic.Arrival, bool) { e.wake() })
+		r.Receive(ctx, &m.account, 0, nil)
 	})
 	k := memberKey{a.Host, a.Group}
 	e.mu.Lock()

@@ -23,7 +23,7 @@ type Engine interface {
 	Router(ctx context.Context, node string, family engine.Family) (RouterState, error)
 	// Received returns what a host has received of a group since it joined.
 	Received(host string, group netip.Addr) Received
-	// Transitions returns all transitions since the start, in order.
+	// Transitions returns all transitions since the start: those of one node in order, those of several as they came.
 	Transitions() []Transition
 	// Warnings returns what went wrong without making a check false: what the routers wrote into their logs as a
 	// warning or worse, and faults that the engine saw.

@@ -63,7 +63,7 @@ func (p *Printer) StepDone(r *StepResult) {
 
 // Summary prints the table of checks at the end.
 func (p *Printer) Summary(r *Result) {
-	fmt.Fprintf(p.Out, "\n%-4s  %-62s %9s  %s\n", "step", "what must be true", "after", "")
+	fmt.Fprintf(p.Out, "\n%-4s  %-88s %9s  %s\n", "step", "what must be true", "after", "")
 	checks, failed := 0, 0
 	for i, s := range r.Steps {
 		for j, f := range s.Findings {
@@ -77,7 +77,7 @@ func (p *Printer) Summary(r *Result) {
 				failed++
 				verdict = "FALSE: " + f.Found
 			}
-			fmt.Fprintf(p.Out, "%-4s  %-62s %9s  %s\n", number, f.Check, after, verdict)
+			fmt.Fprintf(p.Out, "%-4s  %-88s %9s  %s\n", number, f.Check, after, verdict)
 		}
 	}
 	for _, w := range r.Warnings {

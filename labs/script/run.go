@@ -1,7 +1,9 @@
 package script
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -64,8 +66,12 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 		step := &s.Steps[i]
 		w.Step(i+1, len(s.Steps), step)
 		r, err := runStep(ctx, t, step, e, func() {
-			for all := e.Transitions(); shown < len(all); shown++ {
-				w.Transition(all[shown])
+			// What several routers did since the last look came in any order: sort it by time.
+			fresh := slices.Clone(e.Transitions()[shown:])
+			shown += len(fresh)
+			slices.SortStableFunc(fresh, func(a, b Transition) int { return cmp.Compare(a.At, b.At) })
+			for _, t := range fresh {
+				w.Transition(t)
 			}
 		})
 		if err != nil {
