@@ -70,8 +70,12 @@ func Server(r Router) *http.Server {
 
 // Dial returns a client of the router that listens on the socket at path. No connection is made before the first call.
 func Dial(path string) grovev1connect.RouterServiceClient {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return grovev1connect.NewRouterServiceClient(&http.Client{Transport: &http.Transport{DialContext: Dialer(path)}}, "http://grove")
+}
+
+// Dialer returns what an http.Transport dials with to reach the socket at path, whatever the address.
+func Dialer(path string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
-	return grovev1connect.NewRouterServiceClient(&http.Client{Transport: &http.Transport{DialContext: dial}}, "http://grove")
 }
