@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"grove/internal/engine"
+	"grove/internal/ip"
 )
 
 // The reasons for which Parse and Append refuse; errors wrap one of them.
@@ -90,26 +91,11 @@ func parse(b []byte, mld bool, ends Ends) (Message, error) {
 // checksum is the Internet checksum of b, for MLD with the pseudo-header of RFC 8200 section 8.1. It is zero for a
 // message whose checksum field is right.
 func checksum(b []byte, ends Ends) uint16 {
-	var sum uint64
+	var sum uint32
 	if ends.mld() {
-		src, dst := ends.Src.As16(), ends.Dst.As16()
-		sum = add(add(0, src[:]), dst[:]) + uint64(len(b)) + uint64(engine.ProtoICMPv6)
+		sum = ip.PseudoSum(netip.AddrFrom16(ends.Src.As16()), netip.AddrFrom16(ends.Dst.As16()), engine.ProtoICMPv6, len(b))
 	}
-	sum = add(sum, b)
-	for sum > 0xffff {
-		sum = sum>>16 + sum&0xffff
-	}
-	return ^uint16(sum)
-}
-
-func add(sum uint64, b []byte) uint64 {
-	for ; len(b) >= 2; b = b[2:] {
-		sum += uint64(b[0])<<8 | uint64(b[1])
-	}
-	if len(b) == 1 {
-		sum += uint64(b[0]) << 8
-	}
-	return sum
+	return ^ip.Fold(ip.Sum(sum, b))
 }
 
 // seal writes the checksum of the message that starts at start.
