@@ -133,7 +133,7 @@ func (v *view) changes() (events []engine.Event) {
 		now := engine.Interface{
 			Name:         l.name,
 			Up:           l.flags&unix.IFF_UP != 0,
-			Carrier:      l.flags&unix.IFF_LOWER_UP != 0 && l.flags&unix.IFF_RUNNING != 0,
+			Carrier:      l.carrier(),
 			Loopback:     l.flags&unix.IFF_LOOPBACK != 0,
 			Multicast:    l.flags&unix.IFF_MULTICAST != 0,
 			PointToPoint: l.flags&unix.IFF_POINTOPOINT != 0,
@@ -164,6 +164,12 @@ func (v *view) changes() (events []engine.Event) {
 	}
 	v.gone = v.gone[:0]
 	return events
+}
+
+// carrier says whether packets can pass. IFF_RUNNING would say the same, up to a second later: the kernel limits how
+// often it updates that.
+func (l *link) carrier() bool {
+	return l.flags&unix.IFF_LOWER_UP != 0 && l.flags&unix.IFF_DORMANT == 0
 }
 
 func same(a, b *engine.Interface) bool {
