@@ -92,10 +92,10 @@ func (p *Plane) forward(now time.Time, r *row, v engine.VIF, d *Datagram, own bo
 	out := r.out
 	switch {
 	case !r.key.Group.IsValid(): // (*,*): to the parent only, and not from it
-		if v == r.parent || d.TTL <= r.ttl[r.parent] {
+		if v == r.parent {
 			return
 		}
-		out = 1 << r.parent
+		out &= 1 << r.parent
 	case !r.key.Source.IsValid(): // (*,G): not back to where it came from
 		out &^= 1 << v
 	}
