@@ -558,6 +558,8 @@ func (w *world) stop(f []string) error {
 	return w.packet("", addr(f[0]), addr("10.0.0.1"), &wire.RegisterStop{Group: wire.GroupOf(addr(f[2])), Source: src})
 }
 
+func splitFields(s string) []string { return strings.Fields(s) }
+
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 // ---- what the machine did, in words ----
