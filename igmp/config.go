@@ -36,7 +36,9 @@ type StaticGroup struct {
 	Source netip.Addr
 }
 
-// WithDefaults returns c with the defaults of family f where a number or a time is zero. Querier stays as it is.
+// WithDefaults returns c with the defaults of family f where a number or a time is zero. Querier stays as it is. The
+// times that hosts are told in queries are made no shorter than a query can say (100 ms in IGMP, 1 ms in MLD): else a
+// time scale could make the router give up before the hosts have to answer.
 func (c InterfaceConfig) WithDefaults(f engine.Family) InterfaceConfig {
 	number := func(p *int, value int) {
 		if *p == 0 {
@@ -57,6 +59,9 @@ func (c InterfaceConfig) WithDefaults(f engine.Family) InterfaceConfig {
 	duration(&c.LastMemberQueryInterval, time.Second)
 	number(&c.LastMemberQueryCount, c.Robustness)
 	duration(&c.OlderHostPresent, time.Duration(c.Robustness)*c.QueryInterval+c.QueryResponseInterval)
+	unit := familyOf(f).unit
+	c.QueryResponseInterval = max(c.QueryResponseInterval, unit)
+	c.LastMemberQueryInterval = max(c.LastMemberQueryInterval, unit)
 	number(&c.MaxGroups, 65536)
 	number(&c.MaxSources, 1024)
 	return c

@@ -38,8 +38,8 @@
 // # Supported standards
 //
 // RFC 3376 (IGMPv3), RFC 2236 (IGMPv2) and IGMPv1's messages of RFC 1112; RFC 3810 (MLDv2), RFC 2710 (MLDv1): the router
-// side and the host side of each. RFC 4541 section 2.1.1 (a) 1's advice for queries without a source address is followed
-// in so far as such a query does not take part in the election: it is dropped.
+// side and the host side of each. RFC 4541 section 2.1.1: a Query without a source address is a snooping switch's, and
+// not of the election; a router drops it, a host answers it.
 //
 // # Known gaps
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"grove/internal/engine"
 )
@@ -15,14 +16,15 @@ type family struct {
 	name       string
 	proto      uint8
 	tos        uint8
-	offset     int        // generation less version
-	allSystems netip.Addr // General Queries go there
-	allRouters netip.Addr // Leave and Done
-	reports    netip.Addr // reports of generation 3
-	width      int        // octets of an address
-	overhead   int        // octets of the IP header with Router Alert
-	query      int        // octets of a Query of the newest version, without sources
-	mtu        int        // assumed of an interface that does not tell
+	offset     int           // generation less version
+	allSystems netip.Addr    // General Queries go there
+	allRouters netip.Addr    // Leave and Done
+	reports    netip.Addr    // reports of generation 3
+	width      int           // octets of an address
+	overhead   int           // octets of the IP header with Router Alert
+	unit       time.Duration // of the times in queries
+	query      int           // octets of a Query of the newest version, without sources
+	mtu        int           // assumed of an interface that does not tell
 }
 
 var (
@@ -30,13 +32,13 @@ var (
 	igmpFamily = family{
 		Family: engine.IPv4, name: "IGMP", proto: engine.ProtoIGMP, tos: 0xc0, offset: 0,
 		allSystems: netip.MustParseAddr("224.0.0.1"), allRouters: netip.MustParseAddr("224.0.0.2"),
-		reports: netip.MustParseAddr("224.0.0.22"), width: 4, overhead: 24, query: 12, mtu: 1500,
+		reports: netip.MustParseAddr("224.0.0.22"), width: 4, overhead: 24, query: 12, unit: 100 * time.Millisecond, mtu: 1500,
 	}
 	// mld: RFC 3810 section 5: hop limit 1, Router Alert in a Hop-by-Hop header, a link-local source.
 	mldFamily = family{
 		Family: engine.IPv6, name: "MLD", proto: engine.ProtoICMPv6, offset: 1,
 		allSystems: netip.MustParseAddr("ff02::1"), allRouters: netip.MustParseAddr("ff02::2"),
-		reports: netip.MustParseAddr("ff02::16"), width: 16, overhead: 48, query: 28, mtu: 1280,
+		reports: netip.MustParseAddr("ff02::16"), width: 16, overhead: 48, query: 28, unit: time.Millisecond, mtu: 1280,
 	}
 )
 

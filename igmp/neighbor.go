@@ -83,6 +83,9 @@ func (i *iface) hearQuerier(now time.Time, from netip.Addr, msg wire.Query) {
 	i.m.timers.Stop(&q.query)
 	q.elected, q.other = false, from
 	q.robustness, q.interval = msg.Robustness, msg.QueryInterval // 0 of an older version: our own
+	if q.interval == i.cfg.QueryInterval.Truncate(time.Second) {
+		q.interval = 0 // ours, as far as the message can tell
+	}
 	i.m.timers.Set(&q.otherPresent, now.Add(i.otherQuerierPresent()))
 	if other != from {
 		i.electionChanged(old, from, "receive Query")
