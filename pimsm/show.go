@@ -146,6 +146,9 @@ func (m *Machine) showEntries() []EntryShow {
 	list := []EntryShow{}
 	for _, n := range m.nodes() {
 		e := n.entry()
+		if n.s == nil && len(e.oifs) == 0 && e.up.state == NotJoined {
+			continue // no (*,G) state: the group is there for its sources
+		}
 		x := EntryShow{
 			Key: n.key(), SSM: n.g.ssm, Upstream: e.up.state.String(), RPFNeighbor: e.up.rpf.addr,
 			ByAssert: e.up.byAssert, JoinTimer: e.up.jt.Left(m.now), Incoming: m.names(e.said.in),
