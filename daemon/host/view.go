@@ -53,7 +53,7 @@ func (v *view) setLinks(links []link) {
 	for _, l := range links {
 		there[l.index] = true
 	}
-	for index := range v.links {
+	for index := range engine.Sorted(v.links) {
 		if !there[index] {
 			v.removeLink(index)
 		}
