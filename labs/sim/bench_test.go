@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -98,13 +99,15 @@ func at(p netip.Prefix, i byte) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(a), p.Bits())
 }
 
+var hour = flag.Duration("hour", time.Hour, "the virtual time of BenchmarkThousandRouters")
+
 // BenchmarkThousandRouters is the size that a simulation is meant for: 1,000 routers of PIM-SM, 100 groups of one source
 // and 20 members, a packet a second, for one hour.
 func BenchmarkThousandRouters(b *testing.B) {
 	for b.Loop() {
 		began := time.Now()
 		n := newBig(b, 1, nil, 1000, 100, 20)
-		n.RunUntil(time.Hour)
+		n.RunUntil(*hour)
 		took := time.Since(began)
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)

@@ -78,6 +78,7 @@ func (s *Sim) AddLink(name string, o LinkOptions, ends ...End) *Link {
 	for _, e := range ends {
 		l.attach(e)
 	}
+	l.refresh()
 	for _, p := range l.ports {
 		p.node.announce(p)
 	}
@@ -141,6 +142,7 @@ func (l *Link) SetUp(up bool) {
 // changed announces what follows when the administrative state of ports changed.
 func (l *Link) changed(ports ...*Port) {
 	l.epoch++
+	l.refresh()
 	l.sim.tracef("link %s %s up=%v", l.name, ports[0].node.name, ports[0].up)
 	for _, p := range ports {
 		p.node.announce(p)
@@ -153,6 +155,13 @@ func (l *Link) changed(ports ...*Port) {
 		}
 	}
 	l.sim.topologyChanged()
+}
+
+// refresh works out which ends can send and receive.
+func (l *Link) refresh() {
+	for _, p := range l.ports {
+		p.live = p.up && p.carrier()
+	}
 }
 
 // carrier says whether the lower layer of the interface works.
@@ -180,7 +189,7 @@ func (s *Sim) transmit(from *Port, to *Port, p *packet, ttl uint8, hop int32) {
 	if l == nil {
 		return
 	}
-	if !from.running() {
+	if !from.live {
 		s.stats.LinkDown++
 		return
 	}
@@ -243,7 +252,7 @@ func (s *Sim) arrive(to *Port, e *event) {
 		to.node.router.local(to, e.p, e.ttl)
 		return
 	}
-	if e.aux != to.link.epoch && !to.link.lan || !to.running() {
+	if e.aux != to.link.epoch && !to.link.lan || !to.live {
 		s.stats.LinkDown++
 		return
 	}

@@ -34,6 +34,7 @@ type Port struct {
 	link   *Link // nil for the loopback interface
 	place  int   // index in link.ports
 	up     bool  // administratively
+	live   bool  // up, with carrier: kept by Link.refresh
 	mtu    int
 	addrs  []netip.Prefix // as configured
 	linkl  netip.Prefix   // the link-local IPv6 address
@@ -109,6 +110,7 @@ func (n *Node) addPort(name string, link *Link, mtu int) *Port {
 			0: 0xfe, 1: 0x80, 8: m[0] ^ 2, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5],
 		}), 64)
 	}
+	p.live = link == nil
 	n.ports = append(n.ports, p)
 	n.sim.ports = append(n.sim.ports, p)
 	return p
@@ -145,6 +147,7 @@ func (n *Node) start() {
 	}
 	if n.host != nil {
 		n.host.configure()
+		return
 	}
 	n.sim.topologyChanged()
 }
@@ -218,8 +221,6 @@ func (p *Port) Addr(f engine.Family) netip.Addr {
 	}
 	return netip.Addr{}
 }
-
-func (p *Port) running() bool { return p.up && p.carrier() }
 
 // hasAddr says whether a is an address of the interface. IPv4 addresses stay when it is down, IPv6 addresses do not.
 func (p *Port) hasAddr(a netip.Addr) bool {

@@ -65,7 +65,9 @@ func (s *Sim) topologyChanged() {
 	o.changes++
 	delay := s.opts.OracleDelay
 	if !o.started {
-		delay = 0
+		if delay = 0; o.changes > 1 {
+			return // the first computation is due, and will see this
+		}
 	}
 	s.After(delay, o.recompute)
 }
@@ -73,6 +75,11 @@ func (s *Sim) topologyChanged() {
 // recompute computes all routes and tells the routers the differences.
 func (o *oracle) recompute() {
 	if o.started && o.seen == o.changes {
+		return
+	}
+	starting := func(n *Node) bool { return n.router != nil && !n.started }
+	if !o.started && slices.ContainsFunc(o.sim.nodes, starting) {
+		o.sim.After(0, o.recompute) // when all have started
 		return
 	}
 	o.started, o.seen = true, o.changes
@@ -175,7 +182,7 @@ func (o *oracle) survey() {
 			continue
 		}
 		for _, p := range n.ports {
-			if p == nil || !p.running() {
+			if p == nil || !p.live {
 				continue
 			}
 			for _, a := range p.addrs {
@@ -185,7 +192,7 @@ func (o *oracle) survey() {
 				continue
 			}
 			for _, q := range p.link.ports {
-				if q != p && q.running() && q.node.router != nil && q.node.started {
+				if q != p && q.live && q.node.router != nil && q.node.started {
 					o.graph[n.index] = append(o.graph[n.index], edge{to: q.node.index, cost: int32(p.link.cost), port: p, other: q})
 				}
 			}

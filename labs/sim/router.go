@@ -329,7 +329,7 @@ func (r *Router) originateData(on *Port, p *packet, ttl uint8) {
 	s := r.node.sim
 	s.transmit(on, nil, p, ttl, 0)
 	f := family(p.family())
-	if v := on.vif[f]; v >= 0 && on.running() {
+	if v := on.vif[f]; v >= 0 && on.live {
 		r.arriving = p.with(ttl)
 		r.current, r.currentHop = p, 0
 		r.planes[f].Originate(s.Clock(), engine.VIF(v), &r.arriving)

@@ -192,7 +192,7 @@ func (r *Router) unicast(on *Port, p *packet, ttl uint8) {
 
 func (r *Router) give(out *Port, gateway netip.Addr, p *packet, ttl uint8, hop int32) {
 	s := r.node.sim
-	if !out.running() {
+	if !out.live {
 		s.stats.LinkDown++
 		return
 	}
