@@ -70,7 +70,8 @@ func joinTable(w io.Writer, m *pb.ListPIMJoinsResponse) {
 }
 
 const mrouteLegend = `Flags: J joined upstream, T shortest-path tree, S source-specific, C members on our links, R registering,
-       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table`
+       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table
+Output (closed): a boundary or the table keeps packets from it`
 
 // flags prints the state of a route as letters.
 func flags(m *pb.Mroute) string {
@@ -99,12 +100,16 @@ func mrouteTable(w io.Writer, m *pb.ListMroutesResponse) {
 	for _, r := range m.Mroutes {
 		first := []string{r.Source, r.Group, flags(r), r.IncomingInterface, "", "", strconv.FormatUint(r.Packets, 10), clock(r.Uptime)}
 		for i, o := range r.Outgoing {
+			name := o.Interface
+			if r.Installed && !o.Installed {
+				name += " (closed)"
+			}
 			if i == 0 {
-				first[4], first[5] = o.Interface, clock(o.Expires)
+				first[4], first[5] = name, clock(o.Expires)
 				t.row(first...)
 				continue
 			}
-			t.row("", "", "", "", o.Interface, orDash(clock(o.Expires)), "", "")
+			t.row("", "", "", "", name, orDash(clock(o.Expires)), "", "")
 		}
 		if len(r.Outgoing) == 0 {
 			t.row(first...)
