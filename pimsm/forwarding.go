@@ -176,9 +176,13 @@ func wantSG(s *source) row {
 //
 // At the RP itself the packets from elsewhere are those in Registers, which no row forwards.
 func anticipateSPT(s *source) bool {
+	if directlyConnected(s) {
+		// The packet restarts the KeepaliveTimer before anything else, which makes JoinDesired(S,G) true. It is on the
+		// link before any copy of it can come down the shared tree.
+		return rpfInterface(s) != 0 && inheritedOlistSG(s) != 0
+	}
 	return updateSPTbit(s, rpfInterface(s)) &&
-		(directlyConnected(s) || iAmRP(s.g) ||
-			inheritedOlistSGRpt(s) == 0 || rpfInterfaceRP(s.g) == rpfInterface(s))
+		(iAmRP(s.g) || inheritedOlistSGRpt(s) == 0 || rpfInterfaceRP(s.g) == rpfInterface(s))
 }
 
 // sayRows tells mfib what differs from what it was last told. It runs at Settled.
