@@ -59,6 +59,9 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 	clear(m.out)
 	m.out = m.out[:0]
 	m.now = now
+	if m.stopped {
+		return m.out
+	}
 	m.timers.Fire(now)
 	m.update()
 	m.handle(ev)
@@ -67,12 +70,14 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 }
 
 // Deadline is engine.Machine's.
-func (m *Machine) Deadline() (time.Time, bool) { return m.timers.Deadline() }
+func (m *Machine) Deadline() (time.Time, bool) {
+	if m.stopped {
+		return time.Time{}, false
+	}
+	return m.timers.Deadline()
+}
 
 func (m *Machine) handle(ev engine.Event) {
-	if m.stopped {
-		return
-	}
 	switch e := ev.(type) {
 	case engine.Configure:
 		if cfg, ok := e.Config.(Config); ok {
@@ -162,7 +167,6 @@ func (m *Machine) shutdown() {
 			i.nb.Stop(m.now)
 		}
 	}
-	m.timers = engine.Timers{}
 }
 
 // emit puts an effect into the outbox.
