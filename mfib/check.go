@@ -9,40 +9,48 @@ import (
 // checkSlice is the number of rows that are asked for at once.
 const checkSlice = 512
 
-// startChecks has the rows checked, once there are any.
-func (m *Machine) startChecks() {
-	if !m.checks.Running() {
-		m.timers.Set(&m.checks, m.now.Add(m.cfg.CheckInterval))
-	}
+// pace returns how many rows are asked for at once, and how long after that the next, so that each is asked for once in
+// CheckInterval.
+func (m *Machine) pace() (rows int, pause time.Duration) {
+	n := m.all.Len()
+	slices := max(1, (n+checkSlice-1)/checkSlice)
+	return (n + slices - 1) / slices, m.cfg.CheckInterval / time.Duration(slices)
 }
 
-// check asks for the counters of the next slice of rows, so that each is asked for once in CheckInterval. What the kernel
-// refused is asked for again instead.
+// startChecks has the rows checked, now that there is one more.
+func (m *Machine) startChecks() {
+	_, pause := m.pace()
+	m.timers.SetMin(&m.checks, m.now.Add(pause))
+}
+
+// check asks for the counters of the next slice of rows, and writes again what the kernel had refused.
 func (m *Machine) check(now time.Time) {
-	n := m.all.Len()
-	if n == 0 {
+	rows, pause := m.pace()
+	if rows == 0 {
 		return
 	}
-	slices := (n + checkSlice - 1) / checkSlice
-	for range (n + slices - 1) / slices {
+	for range rows {
 		p := m.all.Front()
 		m.all.MoveToBack(p)
-		e := p.Value.(*entry)
-		switch {
-		case !e.row.present:
-			continue
-		case e.failed:
-			e.failed, e.rewrite = false, true
-			m.touch(e)
-			continue
-		}
-		if e.checks++; m.cfg.RewriteEvery > 0 && e.checks%m.cfg.RewriteEvery == 0 {
-			e.rewrite = true
-			m.touch(e)
-		}
-		m.toRead = append(m.toRead, e.key)
+		m.checkRow(p.Value.(*entry))
 	}
-	m.timers.Set(&m.checks, now.Add(m.cfg.CheckInterval/time.Duration(slices)))
+	m.timers.Set(&m.checks, now.Add(pause))
+}
+
+func (m *Machine) checkRow(e *entry) {
+	if !e.row.present {
+		return
+	}
+	if e.failed {
+		e.failed, e.rewrite = false, true
+		m.touch(e)
+		return
+	}
+	if e.checks++; m.cfg.RewriteEvery > 0 && e.checks%m.cfg.RewriteEvery == 0 {
+		e.rewrite = true
+		m.touch(e)
+	}
+	m.toRead = append(m.toRead, e.key)
 }
 
 // readCounters asks for the counters of the rows that the Step found due.

@@ -119,6 +119,10 @@ func (m *Machine) noCache(k engine.Key, in engine.IfID, packet []byte) {
 		return
 	}
 	e := m.entries[k]
+	if e != nil {
+		m.setRow(e, row{}) // whatever we thought
+		m.touch(e)
+	}
 	switch {
 	case e == nil || e.idle():
 		m.newFlow(k, in, packet)
@@ -127,11 +131,9 @@ func (m *Machine) noCache(k engine.Key, in engine.IfID, packet []byte) {
 		m.counts.Add("upcall while an answer is awaited")
 		return
 	}
-	// There is an entry, so the kernel has lost the row, or it could not be written. Every upcall is answered.
+	// The kernel has lost the row, or it could not be written. Every upcall is answered.
 	m.counts.Add("upcall of a flow with an entry")
 	e.arrival = in
-	m.setRow(e, row{})
-	m.touch(e)
 	if !m.wanted(e).present && e.negative == nil {
 		m.makeNegative(e, notInstallable)
 	}
