@@ -180,9 +180,6 @@ func (g *hostGroup) reportOlder(now time.Time) {
 
 // sendOlder sends a report of the older version in force, and schedules its repetition.
 func (g *hostGroup) sendOlder(now time.Time) {
-	if !g.reported() {
-		return
-	}
 	i := g.i
 	g.last = true
 	i.send(g.addr, wire.OlderReport{Version: i.generation - i.h.family.offset, Group: g.addr}, "report of an older version sent")
