@@ -251,6 +251,10 @@ func (e *evaluator) received(c *ReceivedCheck) Finding {
 	if c.AtLeast > 0 {
 		words = append(words, fmt.Sprintf("has received %d packets of %v", c.AtLeast, c.Group))
 	}
+	if c.AtMost != nil {
+		f.True = f.True && r.Packets <= *c.AtMost
+		words = append(words, fmt.Sprintf("has received at most %d packets of %v", *c.AtMost, c.Group))
+	}
 	if c.New > 0 {
 		words = append(words, fmt.Sprintf("receives %v", c.Group))
 	}
@@ -283,6 +287,9 @@ func (e *evaluator) transition(c *TransitionCheck) Finding {
 			f.True, f.Found = true, t.Cause
 			break
 		}
+	}
+	if c.Never {
+		f.Check, f.True = "never: "+f.Check, !f.True
 	}
 	return f
 }

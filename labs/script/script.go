@@ -126,6 +126,7 @@ type ReceivedCheck struct {
 	Host       string     `yaml:"host"`
 	Group      netip.Addr `yaml:"group"`
 	AtLeast    int        `yaml:"at-least"`   // packets
+	AtMost     *int       `yaml:"at-most"`    // packets; not said: any
 	New        int        `yaml:"new"`        // packets since the step began
 	Lost       *int       `yaml:"lost"`       // at most; not said: any
 	Duplicates *int       `yaml:"duplicates"` // at most; not said: any
@@ -133,6 +134,7 @@ type ReceivedCheck struct {
 
 // TransitionCheck: such a transition happened since the step began. Empty fields match anything.
 type TransitionCheck struct {
+	Never  bool       `yaml:"never"` // none such happened
 	Node   string     `yaml:"node"`
 	Entity string     `yaml:"entity"`
 	Source netip.Addr `yaml:"source"`
