@@ -192,10 +192,10 @@ func (r *reader) checkMembership(at places, v *igmp.InterfaceConfig, f engine.Fa
 	if !at.has("startup-query-count") {
 		v.StartupQueryCount = v.Robustness
 	}
-	last, unit := "last-member-query-interval", 100*time.Millisecond
+	last := "last-member-query-interval"
 	longest := map[int]time.Duration{2: 25500 * time.Millisecond}[v.Version]
 	if f == engine.IPv6 {
-		last, unit = "last-listener-query-interval", time.Millisecond
+		last = "last-listener-query-interval"
 		longest = map[int]time.Duration{1: 65535 * time.Millisecond}[v.Version]
 	}
 	count := "last-member-query-count"
@@ -221,12 +221,9 @@ func (r *reader) checkMembership(at places, v *igmp.InterfaceConfig, f engine.Fa
 				"at most "+printDuration(longest), "")
 		}
 	}
-	// A query can say no shorter time than its unit; zero has another meaning (RFC 3376, section 7.2.1: version 1).
+	// The times to answer in are made long enough by igmp itself.
 	r.later = append(r.later, func(c *Config) {
-		for _, t := range []scaled{{response, v.QueryResponseInterval, unit}, {last, v.LastMemberQueryInterval, unit},
-			{"query-interval", v.QueryInterval, time.Second}} {
-			r.checkScaled(c, at, t)
-		}
+		r.checkScaled(c, at, scaled{"query-interval", v.QueryInterval, time.Second})
 	})
 }
 

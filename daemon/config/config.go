@@ -96,6 +96,8 @@ type MFIB struct {
 	MaxNegative   int
 	NegativeLife  time.Duration
 	CheckInterval time.Duration
+	RewriteEvery  int
+	UpcallRate    int
 }
 
 // API is how programs reach groved.

@@ -29,9 +29,11 @@ func defaults() *Config {
 		},
 		PIM4: defaultPIM(engine.IPv4),
 		PIM6: defaultPIM(engine.IPv6),
-		MFIB: MFIB{MaxEntries: 1_000_000, MaxNegative: 100_000, NegativeLife: time.Minute, CheckInterval: 4 * time.Second},
-		API:  API{Socket: DefaultSocket},
-		Log:  Log{Level: engine.Info},
+		MFIB: MFIB{
+			MaxEntries: 1_000_000, MaxNegative: 100_000, NegativeLife: time.Minute, CheckInterval: 4 * time.Second, UpcallRate: 5000,
+		},
+		API: API{Socket: DefaultSocket},
+		Log: Log{Level: engine.Info},
 	}
 }
 
@@ -55,12 +57,16 @@ func init() {
 	mfibKeys = []key[MFIB]{
 		number("max-entries", func(v *MFIB) *int { return &v.MaxEntries }, 1, 100_000_000, "1000000",
 			"Entries of a table, negative ones included; what is wanted beyond is refused and counted."),
-		number("max-negative", func(v *MFIB) *int { return &v.MaxNegative }, 0, 100_000_000, "100000",
+		number("max-negative", func(v *MFIB) *int { return &v.MaxNegative }, 1, 100_000_000, "100000",
 			"Negative entries that the table makes itself for flows that no protocol wants."),
 		duration("negative-life", func(v *MFIB) *time.Duration { return &v.NegativeLife }, time.Second, 24*time.Hour, "60s",
 			"How long such an entry stays."),
 		duration("check-interval", func(v *MFIB) *time.Duration { return &v.CheckInterval }, 100*time.Millisecond, time.Hour, "4s",
 			"The time in which the counters of all rows are read once. A row that someone else deleted is back by then. Not divided by time-scale."),
+		number("rewrite-every", func(v *MFIB) *int { return &v.RewriteEvery }, 0, 1_000_000, "0: never",
+			"At every so many checks each row is written again, which repairs one that someone else changed."),
+		number("upcall-rate", func(v *MFIB) *int { return &v.UpcallRate }, 1, 10_000_000, "5000",
+			"New flows per second of an interface; packets of more are counted and not answered."),
 	}
 	apiKeys = []key[API]{{
 		name: "socket", takes: "an absolute path, or none", def: DefaultSocket,

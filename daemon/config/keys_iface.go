@@ -273,7 +273,7 @@ func membershipKeys(f engine.Family) []key[igmp.InterfaceConfig] {
 			"How often they are asked. "+section+"9."), "last-member-query-count", "last-listener-query-count"),
 		duration("older-host-present", func(v *conf) *time.Duration { return &v.OlderHostPresent }, time.Second, 24*time.Hour*7,
 			"robustness * query-interval + query-response-interval",
-			"How long a group stays in the older version after a report of an older host. "+section+map[engine.Family]string{engine.IPv4: "13.", engine.IPv6: "12."}[f]),
+			"How long a group stays in the older version after a report of an older host. "+section+map[engine.Family]string{engine.IPv4: "13.", engine.IPv6: "13."}[f]),
 		boolean("querier", func(v *conf) *bool { return &v.Querier }, "true",
 			"Whether to send queries when elected. With false none is ever sent."),
 		number("max-groups", func(v *conf) *int { return &v.MaxGroups }, 1, 10_000_000, "65536",
@@ -299,6 +299,7 @@ func defaultNeighbor() *neighbor.Config {
 	return &neighbor.Config{
 		HelloPeriod: 30 * time.Second, TriggeredHelloDelay: 5 * time.Second, DRPriority: 1,
 		PropagationDelay: 500 * time.Millisecond, OverrideInterval: 2500 * time.Millisecond, MaxNeighbors: 512,
+		DefaultPropagationDelay: 500 * time.Millisecond, DefaultOverrideInterval: 2500 * time.Millisecond, MaxSecondaryAddresses: 256,
 	}
 }
 
@@ -332,11 +333,17 @@ func initNeighborKeys() {
 			"J/P_Propagation_Delay of the LAN Prune Delay option. RFC 7761, section 4.3.3."),
 		duration("override-interval", func(v *conf) *time.Duration { return &v.OverrideInterval }, 0, 65535*time.Millisecond, "2500ms",
 			"J/P_Override_Interval: within this others object to a prune."),
+		duration("default-propagation-delay", func(v *conf) *time.Duration { return &v.DefaultPropagationDelay }, time.Millisecond, 32767*time.Millisecond,
+			"500ms", "Propagation_delay_default: what holds on a link where not all send the LAN Prune Delay option."),
+		duration("default-override-interval", func(v *conf) *time.Duration { return &v.DefaultOverrideInterval }, time.Millisecond, 65535*time.Millisecond,
+			"2500ms", "t_override_default, likewise."),
 		boolean("tracking-support", func(v *conf) *bool { return &v.TrackingSupport }, "false",
 			"The T bit: joins of others are not suppressed."),
 		boolean("passive", func(v *conf) *bool { return &v.Passive }, "false",
 			"Send no Hello and accept none: we are the designated router of a stub link."),
 		number("max-neighbors", func(v *conf) *int { return &v.MaxNeighbors }, 1, 100_000, "512",
 			"Neighbours on the interface; more are counted and ignored."),
+		number("max-secondary-addresses", func(v *conf) *int { return &v.MaxSecondaryAddresses }, 1, 100_000, "256",
+			"Addresses that one neighbour may list besides its primary one."),
 	}
 }

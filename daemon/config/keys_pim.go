@@ -89,7 +89,7 @@ func pimKeys(f engine.Family) []key[PIM] {
 			name: "ssm", takes: "a list of prefixes of groups", def: ssm,
 			doc: "Source-specific groups: no shared tree, no Register (RFC 4607). [] is none.",
 			read: func(r *reader, n ast.Node, v *PIM) {
-				v.SSM = nil
+				v.SSM = []netip.Prefix{} // not nil, which would mean the default
 				for _, e := range r.sequence(n, "prefixes of groups") {
 					p, ok := r.groups(e, "ssm", f)
 					if !ok {

@@ -24,6 +24,8 @@ func (c *Config) Machines() map[engine.MachineID]any {
 			MaxNegative:   c.MFIB.MaxNegative,
 			NegativeLife:  c.scaled(c.MFIB.NegativeLife),
 			CheckInterval: c.MFIB.CheckInterval,
+			RewriteEvery:  c.MFIB.RewriteEvery,
+			UpcallRate:    c.MFIB.UpcallRate,
 		}
 		members := igmp.Config{Interfaces: make(map[string]igmp.InterfaceConfig)}
 		sparse := c.pimsm(f)
@@ -105,6 +107,7 @@ func (c *Config) pimsm(f engine.Family) pimsm.Config {
 func (c *Config) scaledPIM(n neighbor.Config) neighbor.Config {
 	for _, d := range []*time.Duration{
 		&n.HelloPeriod, &n.HelloHoldtime, &n.TriggeredHelloDelay, &n.PropagationDelay, &n.OverrideInterval,
+		&n.DefaultPropagationDelay, &n.DefaultOverrideInterval,
 	} {
 		*d = c.scaled(*d)
 	}

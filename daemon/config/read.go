@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,6 +19,7 @@ import (
 
 // Parse reads and validates a file's text; name is what faults call the file. The error is an *Error.
 func Parse(name string, data []byte) (*Config, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	r := &reader{file: name, lines: strings.Split(string(data), "\n"),
 		enabled: make(map[engine.Family][]located[string])}
 	c := defaults()
@@ -265,6 +267,9 @@ func (r *reader) wrong(n ast.Node, expected, mend string) {
 		what = "nothing stands here"
 	case *ast.MappingNode, *ast.MappingValueNode:
 		what = "keys with values stand here"
+		if mend == "" && strings.Contains(expected, "IPv6") {
+			mend = "put an IPv6 address in quotes, for YAML takes its colons as keys"
+		}
 	case *ast.SequenceNode:
 		what = "a list stands here"
 	case *ast.LiteralNode:
@@ -442,8 +447,10 @@ func (r *reader) anyPrefix(n ast.Node, name string, f engine.Family) (netip.Pref
 			mend = fmt.Sprintf("write the length, as in %s/%d", s, a.BitLen())
 		} else if before, length, found := strings.Cut(s, "/"); found {
 			if a, aerr := netip.ParseAddr(before); aerr == nil && a.Zone() == "" {
-				mend = fmt.Sprintf("the length of %s can be 0 to %d, not %q", engine.FamilyOf(a), a.BitLen(), length)
+				mend = fmt.Sprintf("%s needs a length from 0 to %d, not %q", before, a.BitLen(), length)
 			}
+		} else if s == "default" {
+			mend = "write 0.0.0.0/0 or ::/0"
 		}
 		r.fault(n, fmt.Sprintf("%s %q is not a prefix", name, s), takes, mend)
 		return netip.Prefix{}, false
