@@ -53,8 +53,7 @@ func (m *Machine) unfollow(e *entry) {
 
 // followAll tracks all sources if several protocols route, and none if not.
 func (m *Machine) followAll() {
-	for p := m.all.Front(); p != nil; p = p.Next() {
-		e := p.Value.(*entry)
+	for e := range m.all.all() {
 		m.unfollow(e)
 		if m.several() && e.isSG() {
 			m.follow(e)
@@ -88,7 +87,7 @@ func (m *Machine) ownerOf(e *entry) *component {
 			return c
 		}
 		for _, w := range e.wants {
-			if w.In != 0 && m.mayUse(w.by, m.ifaces[w.In]) {
+			if w.in != 0 && m.mayUse(w.by, m.ifaces[w.in]) {
 				return w.by
 			}
 		}

@@ -12,7 +12,7 @@ const checkSlice = 512
 // pace returns how many rows are asked for at once, and how long after that the next, so that each is asked for once in
 // CheckInterval.
 func (m *Machine) pace() (rows int, pause time.Duration) {
-	n := m.all.Len()
+	n := m.all.len
 	slices := max(1, (n+checkSlice-1)/checkSlice)
 	return (n + slices - 1) / slices, m.cfg.CheckInterval / time.Duration(slices)
 }
@@ -30,9 +30,10 @@ func (m *Machine) check(now time.Time) {
 		return
 	}
 	for range rows {
-		p := m.all.Front()
-		m.all.MoveToBack(p)
-		m.checkRow(p.Value.(*entry))
+		e := m.all.front
+		m.all.remove(e)
+		m.all.pushBack(e)
+		m.checkRow(e)
 	}
 	m.timers.Set(&m.checks, now.Add(pause))
 }
@@ -90,14 +91,14 @@ func (m *Machine) counters(ev engine.Counters) {
 // activity tells a component how much came since it was last told, if its interval is over.
 func (m *Machine) activity(e *entry, w *want) {
 	// The kernel's answers do not come at perfect intervals.
-	slack := min(w.Activity, m.cfg.CheckInterval) / 8
-	if w.Activity <= 0 || m.now.Sub(w.reportAt)+slack < w.Activity {
+	slack := min(w.activity, m.cfg.CheckInterval) / 8
+	if w.activity <= 0 || m.age(w.reported)+slack < w.activity {
 		return
 	}
 	total := e.total()
-	packets := total.packets - w.reported.packets
-	wrong := total.wrongIf - w.reported.wrongIf
-	w.reported, w.reportAt = total, m.now
+	packets := total.packets - w.packets
+	wrong := total.wrongIf - w.wrongPackets
+	w.packets, w.wrongPackets, w.reported = total.packets, total.wrongIf, m.now.UnixNano()
 	if packets > 0 {
 		m.emit(engine.Activity{To: w.by.id, Key: e.key, Packets: packets - wrong, WrongIf: wrong})
 	}

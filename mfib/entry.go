@@ -1,7 +1,6 @@
 package mfib
 
 import (
-	"container/list"
 	"slices"
 	"time"
 
@@ -11,12 +10,12 @@ import (
 // entry is all that is known of a key. It lives while somebody wants it, while an answer or the end of a negative entry
 // is awaited, and until its row is out of the kernel.
 type entry struct {
-	key   engine.Key
-	wants []*want // sorted by protocol
-	row   row     // what the kernel has
-	since time.Time
-	place *list.Element // in Machine.all
-	dirty bool          // in Machine.dirty
+	key        engine.Key
+	wants      []*want // sorted by protocol
+	row        row     // what the kernel has
+	since      int64   // UnixNano
+	prev, next *entry  // in Machine.all
+	dirty      bool    // in Machine.dirty
 
 	waiting  *waiting  // for answers to a Creation; nil: not waiting
 	negative *negative // made by this machine; nil: not
@@ -39,16 +38,26 @@ type entry struct {
 	err     string  // what it said when it last did
 }
 
-// want is what one component wants of an entry.
+// want is what one component wants of an entry: engine.Want without what is known, for there are many.
 type want struct {
-	by *component
-	*engine.Want
-	fault     string // what keeps it from being as wanted
-	told      string // the fault that the component has been told of
-	installed bool   // has been told Installed
-	reported  reading
-	reportAt  time.Time     // of the last Activity
-	timer     *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
+	by       *component
+	in       engine.IfID
+	tap      bool
+	negative string // not empty: drop, for this reason
+	expires  time.Duration
+	accept   []engine.IfID
+	out      []engine.Outgoing
+	encap    []engine.Encap
+	wrongIf  []engine.IfID
+	activity time.Duration
+
+	installed    bool   // has been told Installed
+	fault        string // what keeps it from being as wanted
+	told         string // the fault that the component has been told of
+	packets      uint64 // at the last Activity, in all
+	wrongPackets uint64
+	reported     int64         // when the last Activity was, UnixNano
+	timer        *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
 }
 
 // reading is what the kernel counts of a row.
@@ -92,8 +101,8 @@ func (e *entry) isSG() bool { return e.key.Source.IsValid() }
 func (m *Machine) entry(k engine.Key) *entry {
 	e := m.entries[k]
 	if e == nil {
-		e = &entry{key: k, since: m.now}
-		e.place = m.all.PushBack(e)
+		e = &entry{key: k, since: m.now.UnixNano()}
+		m.all.pushBack(e)
 		m.entries[k] = e
 		m.startChecks()
 		if e.isSG() && m.several() {
@@ -112,8 +121,8 @@ func (m *Machine) touch(e *entry) {
 }
 
 func (m *Machine) touchAll() {
-	for p := m.all.Front(); p != nil; p = p.Next() {
-		m.touch(p.Value.(*entry))
+	for e := range m.all.all() {
+		m.touch(e)
 	}
 }
 
@@ -121,11 +130,13 @@ func (m *Machine) touchAll() {
 func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
 	w := e.wantOf(c)
 	if w == nil {
-		w = &want{by: c, reportAt: m.now, reported: e.total()}
+		total := e.total()
+		w = &want{by: c, reported: m.now.UnixNano(), packets: total.packets, wrongPackets: total.wrongIf}
 		e.wants = append(e.wants, w)
 		slices.SortFunc(e.wants, func(a, b *want) int { return compareComponents(a.by, b.by) })
 	}
-	w.Want = ev
+	w.in, w.accept, w.out, w.encap, w.tap = ev.In, ev.Accept, ev.Out, ev.Encap, ev.Tap
+	w.negative, w.expires, w.wrongIf, w.activity = ev.Negative, ev.Expires, ev.WrongIf, ev.Activity
 	if !m.registerNeeded && (len(ev.Encap) > 0 || ev.Tap || !e.isSG() && (ev.In == 0 || m.several())) {
 		m.registerNeeded, m.vifsStale = true, true
 	}
@@ -139,12 +150,12 @@ func (m *Machine) setTimer(e *entry, w *want) {
 	var after time.Duration
 	var do func(time.Time)
 	switch {
-	case w.Negative != "" && w.Expires > 0:
-		after, do = w.Expires, func(time.Time) { m.expire(e, w) }
-	case w.Activity > 0 && w.Activity < m.cfg.CheckInterval:
-		after, do = w.Activity, func(now time.Time) {
+	case w.negative != "" && w.expires > 0:
+		after, do = w.expires, func(time.Time) { m.expire(e, w) }
+	case w.activity > 0 && w.activity < m.cfg.CheckInterval:
+		after, do = w.activity, func(now time.Time) {
 			m.toRead = append(m.toRead, e.key)
-			m.timers.Set(w.timer, now.Add(w.Activity))
+			m.timers.Set(w.timer, now.Add(w.activity))
 		}
 	default:
 		if w.timer != nil {
@@ -176,10 +187,9 @@ func (m *Machine) expire(e *entry, w *want) {
 
 // giveUp ends all that came in by an interface that is gone. It is deleted, never defaulted to another.
 func (m *Machine) giveUp(i *iface) {
-	for p := m.all.Front(); p != nil; p = p.Next() {
-		e := p.Value.(*entry)
+	for e := range m.all.all() {
 		for _, w := range slices.Clone(e.wants) {
-			if w.In == i.id {
+			if w.in == i.id {
 				m.dropWant(e, w)
 				m.emit(engine.Deletion{To: w.by.id, Key: e.key, Cause: "the incoming interface " + i.name + " is gone"})
 			}
@@ -197,6 +207,9 @@ func (e *entry) idle() bool { return len(e.wants) == 0 && e.waiting == nil && e.
 // remove forgets an entry that is idle and out of the kernel.
 func (m *Machine) remove(e *entry) {
 	m.unfollow(e)
-	m.all.Remove(e.place)
+	m.all.remove(e)
 	delete(m.entries, e.key)
 }
+
+// age returns how long ago a time in UnixNano was.
+func (m *Machine) age(since int64) time.Duration { return time.Duration(m.now.UnixNano() - since) }

@@ -30,7 +30,7 @@ type Machine struct {
 	unknown        limiter // of Creations that came in nobody knows where
 
 	entries   map[engine.Key]*entry
-	all       list.List               // of *entry, by the time of the last check
+	all       ring                    // the same
 	dirty     []*entry                // to be computed at Settled
 	negatives list.List               // of *entry that are negative by our own doing, oldest first
 	byGroup   map[netip.Addr][]*entry // the same

@@ -76,18 +76,18 @@ func (m *Machine) wantedSG(e *entry) row {
 	case own == nil:
 		return row{}
 	}
-	if own.In == 0 && own.Negative != "" {
+	if own.in == 0 && own.negative != "" {
 		return m.drop(e.arrival)
 	}
-	parent, ok := m.incoming(own, own.In)
+	parent, ok := m.incoming(own, own.in)
 	if !ok {
 		return row{}
 	}
 	r := row{present: true, parent: parent}
-	if own.Negative != "" {
+	if own.negative != "" {
 		return r
 	}
-	if i := m.ifaces[own.In]; i.cfg.bounds(e.key.Group) {
+	if i := m.ifaces[own.in]; i.cfg.bounds(e.key.Group) {
 		own.fault = fmt.Sprintf("incoming interface %s is a boundary for %v", i.name, e.key.Group)
 		return r
 	}
@@ -100,43 +100,43 @@ func (m *Machine) wantedSG(e *entry) row {
 func (m *Machine) wantedProxy(e *entry) row {
 	first := e.wants[0]
 	for _, w := range e.wants {
-		if w.Negative == "" {
+		if w.negative == "" {
 			first = w
 			break
 		}
 	}
 	var parent engine.VIF
 	var ok bool
-	if first.In == 0 {
+	if first.in == 0 {
 		parent, ok = m.registerVIF()
 		if !ok {
 			first.fault = "the register interface has no VIF"
 		}
 	} else {
-		parent, ok = m.incoming(first, first.In)
+		parent, ok = m.incoming(first, first.in)
 	}
 	if !ok {
 		return row{}
 	}
 	r := row{present: true, parent: parent}
-	if first.Negative != "" {
+	if first.negative != "" {
 		return r
 	}
 	m.addOutgoing(&r, e)
 	for _, w := range e.wants {
-		if w.Negative != "" {
+		if w.negative != "" {
 			continue
 		}
-		for _, id := range w.Accept {
+		for _, id := range w.accept {
 			m.accept(&r, e, w, id)
 		}
 		if e.key.Group.IsValid() {
-			m.accept(&r, e, w, w.In)
-		} else if t, v, ok := m.threshold(e, w, engine.Outgoing{If: w.In}); ok {
+			m.accept(&r, e, w, w.in)
+		} else if t, v, ok := m.threshold(e, w, engine.Outgoing{If: w.in}); ok {
 			r.ttl[v] = t // the kernel forwards by a (*,*) row to the parent alone
 		}
 	}
-	if first.In == 0 {
+	if first.in == 0 {
 		r.ttl[parent] = 1
 	}
 	return r
@@ -146,16 +146,16 @@ func (m *Machine) wantedProxy(e *entry) row {
 // packets to come up.
 func (m *Machine) addOutgoing(r *row, e *entry) {
 	for _, w := range e.wants {
-		if w.Negative != "" {
+		if w.negative != "" {
 			continue
 		}
-		for _, o := range w.Out {
+		for _, o := range w.out {
 			if t, v, ok := m.threshold(e, w, o); ok && (r.ttl[v] == 0 || t < r.ttl[v]) {
 				r.ttl[v] = t
 			}
 		}
 		// With several protocols a proxy row must not hide new flows from the others (rule 3).
-		if w.Tap || len(w.Encap) > 0 || m.several() && !e.isSG() {
+		if w.tap || len(w.encap) > 0 || m.several() && !e.isSG() {
 			if v, ok := m.registerVIF(); ok {
 				r.ttl[v] = 1
 			} else {
@@ -220,10 +220,10 @@ func (m *Machine) usable(w *want, id engine.IfID) (engine.VIF, bool) {
 // leaves says whether w wants packets of the entry to leave, by an interface or encapsulated (rules 4 and 5; a tap is no
 // outgoing interface).
 func (m *Machine) leaves(e *entry, w *want) bool {
-	if w.Negative != "" {
+	if w.negative != "" {
 		return false
 	}
-	return len(w.Encap) > 0 || slices.ContainsFunc(w.Out, func(o engine.Outgoing) bool {
+	return len(w.encap) > 0 || slices.ContainsFunc(w.out, func(o engine.Outgoing) bool {
 		_, _, ok := m.threshold(e, w, o)
 		return ok
 	})

@@ -79,8 +79,8 @@ func (m *Machine) wildcard(ev engine.Wildcard) {
 	}
 	c.wildcard = ev.Groups
 	m.alertWildcards()
-	for p := m.all.Front(); p != nil; p = p.Next() {
-		if e := p.Value.(*entry); !e.isSG() {
+	for e := range m.all.all() {
+		if !e.isSG() {
 			m.touch(e)
 		}
 	}
@@ -154,7 +154,7 @@ func (m *Machine) wholePacket(k engine.Key, packet []byte) {
 	}
 	owner := m.ownerOf(e)
 	for _, w := range e.wants {
-		if w.by == owner || w.Tap || len(w.Encap) > 0 {
+		if w.by == owner || w.tap || len(w.encap) > 0 {
 			m.emit(engine.WholePacket{To: w.by.id, Key: k, If: in, Packet: packet})
 		}
 	}
@@ -168,12 +168,12 @@ func (m *Machine) wholePacket(k engine.Key, packet []byte) {
 // arrivalOf guesses where a packet that the kernel handed up came in, since it does not say.
 func (m *Machine) arrivalOf(e *entry, k engine.Key) engine.IfID {
 	if e != nil {
-		if w := e.wantOf(m.ownerOf(e)); w != nil && w.In != 0 {
-			return w.In
+		if w := e.wantOf(m.ownerOf(e)); w != nil && w.in != 0 {
+			return w.in
 		}
 	}
 	if g := m.entries[engine.StarG(k.Group)]; g != nil && len(g.wants) > 0 {
-		return g.wants[0].In
+		return g.wants[0].in
 	}
 	return 0
 }
@@ -192,7 +192,7 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 		}
 		m.learnArrival(e, in)
 		for _, w := range e.wants {
-			if slices.Contains(w.WrongIf, in) && m.mayUse(w.by, m.ifaces[in]) {
+			if slices.Contains(w.wrongIf, in) && m.mayUse(w.by, m.ifaces[in]) {
 				m.emit(engine.WrongInterface{To: w.by.id, Key: k, If: in, Packet: packet})
 			}
 		}

@@ -125,7 +125,7 @@ func (m *Machine) showEntries(arg string) (value any, fault string) {
 func (m *Machine) showEntry(e *entry) Entry {
 	total := e.total()
 	s := Entry{
-		Key: e.key, Packets: total.packets, Bytes: total.bytes, WrongIf: total.wrongIf, Age: m.now.Sub(e.since),
+		Key: e.key, Packets: total.packets, Bytes: total.bytes, WrongIf: total.wrongIf, Age: m.age(e.since),
 		Installed: e.row.present && !e.failed,
 	}
 	if e.owner != nil {
@@ -146,11 +146,11 @@ func (m *Machine) showEntry(e *entry) Entry {
 }
 
 func (m *Machine) showWant(w *want) Wanted {
-	s := Wanted{By: w.by.id, Negative: w.Negative, Tap: w.Tap, Fault: w.told}
-	for _, e := range w.Encap {
+	s := Wanted{By: w.by.id, Negative: w.negative, Tap: w.tap, Fault: w.told}
+	for _, e := range w.encap {
 		s.Encap = append(s.Encap, e.To)
 	}
-	if w.timer != nil && w.Negative != "" {
+	if w.timer != nil && w.negative != "" {
 		s.Left = w.timer.Left(m.now)
 	}
 	return s
@@ -193,8 +193,8 @@ func (e *entry) state() (state, reason string) {
 		switch {
 		case w.told != "":
 			reason = w.told
-		case w.Negative != "" && reason == "":
-			reason = w.Negative
+		case w.negative != "" && reason == "":
+			reason = w.negative
 		}
 	}
 	if e.negative != nil && reason == "" {
@@ -241,8 +241,7 @@ func (m *Machine) showCounts() Counts {
 	c := Counts{
 		Entries: len(m.entries), Negative: m.negatives.Len(), Dirty: len(m.dirty), Sources: len(m.sources), Events: m.counts.Snapshot(),
 	}
-	for p := m.all.Front(); p != nil; p = p.Next() {
-		e := p.Value.(*entry)
+	for e := range m.all.all() {
 		if e.row.present {
 			c.Rows++
 		}

@@ -34,8 +34,6 @@ const (
 	defaultTable6 = 254 // RT6_TABLE_DFLT
 
 	attrTypeMask = 0x3fff // NLA_TYPE_MASK
-
-	icmp6Filter = 1 // ICMP6_FILTER
 )
 
 // vifctl is struct vifctl.
@@ -43,9 +41,9 @@ type vifctl struct {
 	vif       uint16
 	flags     uint8
 	threshold uint8
-	rateLimit uint32
+	_         uint32 // rate limit
 	ifindex   int32
-	remote    [4]byte
+	_         [4]byte // remote address of a tunnel
 }
 
 // mif6ctl is struct mif6ctl.
@@ -54,16 +52,15 @@ type mif6ctl struct {
 	flags     uint8
 	threshold uint8
 	ifindex   uint16
-	rateLimit uint32
+	_         uint32 // rate limit
 }
 
 // mfcctl is struct mfcctl.
 type mfcctl struct {
-	origin, group         [4]byte
-	parent                uint16
-	ttls                  [32]uint8
-	packets, bytes, wrong uint32
-	expire                int32
+	origin, group [4]byte
+	parent        uint16
+	ttls          [32]uint8
+	_             [4]uint32 // counters and expiry, for reading
 }
 
 // mf6cctl is struct mf6cctl.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"testing"
+	"unsafe"
 
 	"grove/internal/engine"
 	"grove/internal/ip"
@@ -64,6 +65,20 @@ func TestParseUpcall(t *testing.T) {
 	for _, none := range [][]byte{nil, whole, whole[:19], make([]byte, 28), {8: 9, 27: 0}} {
 		if event := parseUpcall4(none); event != nil {
 			t.Errorf("%x is %+v", none, event)
+		}
+	}
+}
+
+// TestABI: the structs have the sizes of the kernel's.
+func TestABI(t *testing.T) {
+	for name, sizes := range map[string][2]uintptr{
+		"vifctl":  {unsafe.Sizeof(vifctl{}), 16},
+		"mif6ctl": {unsafe.Sizeof(mif6ctl{}), 12},
+		"mfcctl":  {unsafe.Sizeof(mfcctl{}), 60},
+		"mf6cctl": {unsafe.Sizeof(mf6cctl{}), 92},
+	} {
+		if sizes[0] != sizes[1] {
+			t.Errorf("%s has %d bytes, not %d", name, sizes[0], sizes[1])
 		}
 	}
 }

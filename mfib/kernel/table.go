@@ -109,9 +109,12 @@ func (t *Table) listen() error {
 		}
 		return nil
 	}
-	block := [8]uint32{math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxUint32, math.MaxUint32}
-	if err := setopt(t.fd, unix.IPPROTO_ICMPV6, icmp6Filter, &block); err != nil {
-		return fmt.Errorf("ICMP6_FILTER: %w", err)
+	var block unix.ICMPv6Filter
+	for i := range block.Data {
+		block.Data[i] = math.MaxUint32
+	}
+	if err := unix.SetsockoptICMPv6Filter(t.fd, unix.IPPROTO_ICMPV6, unix.ICMPV6_FILTER, &block); err != nil {
+		return fmt.Errorf("ICMPV6_FILTER: %w", err)
 	}
 	return nil
 }
