@@ -140,7 +140,7 @@ func TestBugs(t *testing.T) {
 			t.Parallel()
 			broken := make(map[string]int) // in how many networks, by invariant
 			first := -1
-			for seed := range seeds {
+			for seed := range *seedsFlag {
 				n, err := Random(uint64(seed), Options{Wrap: bug.wrap})
 				if err != nil {
 					t.Fatal(err)
@@ -163,9 +163,9 @@ func TestBugs(t *testing.T) {
 				}
 			}
 			if first < 0 {
-				t.Errorf("no invariant breaks in %d networks", seeds)
+				t.Errorf("no invariant breaks in %d networks", *seedsFlag)
 			}
-			t.Logf("of %d networks: %v", seeds, broken)
+			t.Logf("of %d networks: %v", *seedsFlag, broken)
 		})
 	}
 }

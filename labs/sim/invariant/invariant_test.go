@@ -5,16 +5,17 @@ import (
 	"testing"
 )
 
-var seedFlag = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
+var (
+	seedFlag  = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
+	seedsFlag = flag.Int("seeds", 200, "play so many networks")
+)
 
-// seeds is how many networks are played; with -short fewer.
-var seeds = 200
-
-func count(short bool) int {
-	if short {
+// seeds returns how many networks are played; with -short fewer.
+func seeds() int {
+	if testing.Short() {
 		return 20
 	}
-	return seeds
+	return *seedsFlag
 }
 
 // TestSeeds: on random networks, after random joins, leaves, link failures and heals, the invariants hold.
@@ -22,7 +23,7 @@ func TestSeeds(t *testing.T) {
 	for part := range 2 { // two cores
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			for seed := part; seed < count(testing.Short()); seed += 2 {
+			for seed := part; seed < max(seeds(), *seedFlag+1); seed += 2 {
 				if *seedFlag >= 0 && seed != *seedFlag {
 					continue
 				}
