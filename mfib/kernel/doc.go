@@ -21,6 +21,13 @@
 //     rows, for which Linux has no netlink.
 //   - In a written row nexthop i is VIF i with its TTL threshold; a bit is kept only if that VIF exists at that moment,
 //     so VIFs come before rows. In a dumped row the list is sparse and has interface indexes.
+//   - Netlink refuses an empty list of nexthops, so a negative row has none, and one of all 32, so a row that names
+//     VIF 31 goes by setsockopt.
+//   - A packet waits for a row of its own (S,G) only: a (*,G) row that comes later does not release it.
+//   - A packet from an interface without a VIF is nothing in IPv4; in IPv6 it counts as wrong in its own (S,G) row.
+//   - This router's own packets pass its table as if they had arrived on the interface that they leave by. From a
+//     wrong one they are neither counted nor told in IPv4; in IPv6 they are.
+//   - The default table is 253 in IPv4 and 254 in IPv6.
 //   - (*,G) and (*,*) rows are written like others, with 0.0.0.0 or :: for *. The _PROXY variants (RTA_PREFSRC) make a
 //     second row beside one that has another parent; a row of ours replaces, so they are not used.
 //   - A VIF that is deleted, or whose device goes, leaves its bit in the rows, and whoever gets its number receives
