@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -70,8 +71,7 @@ func joinTable(w io.Writer, m *pb.ListPIMJoinsResponse) {
 }
 
 const mrouteLegend = `Flags: J joined upstream, T shortest-path tree, S source-specific, C members on our links, R registering,
-       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table
-Output (closed): a boundary or the table keeps packets from it`
+       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table`
 
 // flags prints the state of a route as letters.
 func flags(m *pb.Mroute) string {
@@ -92,17 +92,20 @@ func flags(m *pb.Mroute) string {
 }
 
 func mrouteTable(w io.Writer, m *pb.ListMroutesResponse) {
-	if len(m.Mroutes) > 0 {
+	list := visible(m)
+	if len(list) > 0 {
 		fmt.Fprintln(w, mrouteLegend)
 		fmt.Fprintln(w)
 	}
 	t := newTable("Source", "Group", "Flags", "Input", "Output", "Join expires", "Packets", "Uptime")
-	for _, r := range m.Mroutes {
+	closed := false
+	for _, r := range list {
 		first := []string{r.Source, r.Group, flags(r), r.IncomingInterface, "", "", strconv.FormatUint(r.Packets, 10), clock(r.Uptime)}
 		for i, o := range r.Outgoing {
 			name := o.Interface
 			if r.Installed && !o.Installed {
 				name += " (closed)"
+				closed = true
 			}
 			if i == 0 {
 				first[4], first[5] = name, clock(o.Expires)
@@ -116,6 +119,14 @@ func mrouteTable(w io.Writer, m *pb.ListMroutesResponse) {
 		}
 	}
 	t.write(w)
+	if closed {
+		fmt.Fprintln(w, "\nclosed: a boundary, a TTL threshold or a fault keeps the interface out of the forwarding table")
+	}
+}
+
+// visible leaves out (*,*), by which the router itself hears of new flows.
+func visible(m *pb.ListMroutesResponse) []*pb.Mroute {
+	return slices.DeleteFunc(slices.Clone(m.Mroutes), func(r *pb.Mroute) bool { return r.Group == "*" })
 }
 
 func orDash(s string) string {
@@ -127,7 +138,7 @@ func orDash(s string) string {
 
 func mrouteCounts(w io.Writer, m *pb.ListMroutesResponse) {
 	t := newTable("Source", "Group", "Packets", "Bytes", "Wrong interface", "State", "Reason")
-	for _, r := range m.Mroutes {
+	for _, r := range visible(m) {
 		t.row(r.Source, r.Group, fmt.Sprint(r.Packets), fmt.Sprint(r.Bytes), fmt.Sprint(r.WrongInterface), r.State, r.Reason)
 	}
 	t.write(w)

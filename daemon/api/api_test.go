@@ -18,6 +18,7 @@ import (
 	"grove/daemon/api"
 	"grove/daemon/api/apitest"
 	pb "grove/daemon/api/grove/v1"
+	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/internal/engine"
 )
 
@@ -128,7 +129,7 @@ func TestMroutes(t *testing.T) {
 	for _, m := range ask("", "") {
 		keys = append(keys, fmt.Sprintf("(%s,%s)%v", m.Source, m.Group, m.Wanted))
 	}
-	if got, want := strings.Join(keys, " "), "(*,239.1.1.1)true (10.1.0.10,239.1.1.1)true (10.1.0.11,239.1.1.9)false"; got != want {
+	if got, want := strings.Join(keys, " "), "(*,*)true (*,239.1.1.1)true (10.1.0.10,239.1.1.1)true (10.1.0.10,239.1.1.8)true (10.1.0.11,239.1.1.9)false (10.1.0.10,239.1.1.10)true"; got != want {
 		t.Errorf("entries %s, want %s", got, want)
 	}
 	list := ask("239.1.1.1", "10.1.0.10")
@@ -145,7 +146,7 @@ func TestMroutes(t *testing.T) {
 	if o := m.Outgoing[1]; o.Interface != "eth3" || o.Installed || !o.Join {
 		t.Errorf("eth3, which a boundary closes: %v", o)
 	}
-	if len(ask("", "*")) != 1 || len(ask("239.9.9.9", "")) != 0 {
+	if len(ask("239.1.1.1", "*")) != 1 || len(ask("239.9.9.9", "")) != 0 {
 		t.Error("filters")
 	}
 }
@@ -243,6 +244,18 @@ func TestPlainJSON(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), `"schema":"grove/v1"`) {
 		t.Errorf("%d %s %v", resp.StatusCode, body, err)
+	}
+}
+
+// TestGRPC: a client of gRPC is served on the same socket.
+func TestGRPC(t *testing.T) {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{DialContext: api.Dialer(serve(t, apitest.Router())), Protocols: p}
+	c := grovev1connect.NewRouterServiceClient(&http.Client{Transport: transport}, "http://grove", connect.WithGRPC())
+	r, err := c.ListRPs(t.Context(), connect.NewRequest(&pb.ListRPsRequest{}))
+	if err != nil || len(r.Msg.Rps) != 1 {
+		t.Errorf("%v, %v", r, err)
 	}
 }
 

@@ -89,11 +89,13 @@ func RPsResponse(rps []pimsm.RPShow) *pb.ListRPsResponse {
 }
 
 // MroutesResponse joins what a pimsm machine answers to "entries" and "joins" with what mfib answers to "entries": one
-// Mroute for each key that either has.
+// Mroute for each key that either has. A (*,G) that PIM has only to keep the group's sources together is none.
 func MroutesResponse(entries []pimsm.EntryShow, joins []pimsm.DownstreamShow, rows []mfib.Entry) *pb.ListMroutesResponse {
 	on := make(map[place]*pimsm.DownstreamShow, len(joins))
+	known := make(map[engine.Key]bool, len(joins))
 	for i := range joins {
 		on[place{joins[i].Key, joins[i].Interface}] = &joins[i]
+		known[joins[i].Key] = true
 	}
 	type pair struct {
 		key   engine.Key
@@ -113,6 +115,9 @@ func MroutesResponse(entries []pimsm.EntryShow, joins []pimsm.DownstreamShow, ro
 			pairs = append(pairs, pair{key: rows[i].Key, row: &rows[i]})
 		}
 	}
+	pairs = slices.DeleteFunc(pairs, func(p pair) bool {
+		return p.row == nil && !p.key.Source.IsValid() && p.entry.Upstream != "Joined" && len(p.entry.Olist) == 0 && !known[p.key]
+	})
 	slices.SortFunc(pairs, func(a, b pair) int { return a.key.Compare(b.key) })
 	r := &pb.ListMroutesResponse{Schema: Schema}
 	for _, p := range pairs {
@@ -182,5 +187,9 @@ func ofTable(m *pb.Mroute, e *mfib.Entry) {
 			i = len(m.Outgoing) - 1
 		}
 		m.Outgoing[i].Installed, m.Outgoing[i].TtlThreshold = true, uint32(out.Threshold)
+	}
+	for _, o := range m.Outgoing {
+		// The register tunnel: packets come up to be encapsulated.
+		o.Installed = o.Installed || e.Register && o.Interface == "register"
 	}
 }

@@ -105,6 +105,11 @@ func Router() *Fake {
 					Olist: []string{"eth2"}},
 				{Key: sg, RP: rp, Upstream: "Joined", RPFInterface: "eth1", RPFNeighbor: up, ByAssert: true, JoinTimer: 30 * time.Second, Incoming: "eth1",
 					Olist: []string{"eth2", "eth3"}, SPTbit: true, Keepalive: 200 * time.Second, Rpt: "NotPruned(S,G,rpt)", Register: "NoInfo"},
+				{Key: engine.StarG(netip.MustParseAddr("239.1.1.8")), RP: rp, Upstream: "NotJoined"}, // keeps sources together
+				{Key: engine.SG(source, netip.MustParseAddr("239.1.1.8")), RP: rp, Upstream: "NotJoined", RPFInterface: "eth1", Register: "Prune",
+					RegisterStop: 41 * time.Second, Rpt: "RPTNotJoined(G)"},
+				{Key: engine.SG(source, netip.MustParseAddr("239.1.1.10")), RP: rp, Upstream: "NotJoined", RPFInterface: "eth1", Incoming: "eth1",
+					Olist: []string{"register"}, Keepalive: 210 * time.Second, Register: "Join", Rpt: "RPTNotJoined(G)", Connected: true},
 			},
 			"pimsm/ipv4 joins ": []pimsm.DownstreamShow{
 				{Key: starG, Interface: "eth2", State: "NoInfo", Rpt: "NoInfo", Member: true, Assert: "NoInfo"},
@@ -116,10 +121,13 @@ func Router() *Fake {
 			},
 			"pimsm/ipv4 counts ": map[string]uint64{"hello received": 9, "drop: bad checksum": 2},
 			"mfib/ipv4 entries ": []mfib.Entry{
+				{State: "forwarding", Wants: []mfib.Wanted{{By: pim, Tap: true}}, Installed: true, In: mfib.Interface{Name: "register", Register: true}},
 				{Key: starG, State: "forwarding", Wants: []mfib.Wanted{{By: pim}}, Installed: true, In: eth1, Out: []mfib.Out{{Interface: eth2, Threshold: 1}},
 					Packets: 3, Bytes: 300, Age: 90 * time.Second},
 				{Key: sg, State: "forwarding", Owner: pim, Wants: []mfib.Wanted{{By: pim}}, Installed: true, In: eth1,
 					Out: []mfib.Out{{Interface: eth2, Threshold: 1}}, Packets: 471, Bytes: 47100, WrongIf: 2, Age: 80 * time.Second},
+				{Key: engine.SG(source, netip.MustParseAddr("239.1.1.10")), State: "forwarding", Owner: pim,
+					Wants: []mfib.Wanted{{By: pim, Encap: []netip.Addr{rp}}}, Installed: true, In: eth1, Register: true, Packets: 7, Age: time.Second},
 				{Key: engine.SG(other, netip.MustParseAddr("239.1.1.9")), State: "negative", Reason: "nobody wants it", Installed: true, In: eth1,
 					Packets: 40, Bytes: 4000, Age: 5 * time.Second, Left: 55 * time.Second},
 			},
