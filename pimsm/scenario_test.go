@@ -327,6 +327,7 @@ func (w *world) iface(f []string) error {
 	for k, v := range cfg {
 		w.cfg.Interfaces[k] = v
 	}
+	delete(w.cfg.Interfaces, name)
 	if pim {
 		w.cfg.Interfaces[name] = nc
 	}
