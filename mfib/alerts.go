@@ -55,8 +55,12 @@ func (m *Machine) unfollow(e *entry) {
 func (m *Machine) followAll() {
 	for e := range m.all.all() {
 		m.unfollow(e)
-		if m.several() && e.isSG() {
+		switch {
+		case !m.several():
+		case e.isSG():
 			m.follow(e)
+		default:
+			m.needRegister()
 		}
 	}
 }

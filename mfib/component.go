@@ -18,7 +18,7 @@ type component struct {
 	joined     bool           // has been told that others are wildcard receivers
 }
 
-// MaxComponents bounds the protocols of a table; there are not that many.
+// maxComponents bounds the protocols of a table; there are not that many.
 const maxComponents = 32
 
 // component returns the component with this name, new if need be; nil if there are too many.

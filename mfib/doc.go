@@ -9,7 +9,7 @@
 //   - instance.go: Machine, Step, what happens at Settled
 //   - component.go: the protocols, and whose interface is whose
 //   - iface.go: the interfaces and their VIF numbers
-//   - entry.go: the entries: what is wanted of a key, what the kernel has
+//   - entry.go: the entries: what is wanted of a key, what the kernel has; ring.go: the list of them
 //   - macros.go: the row of an entry, as pure functions of the wants
 //   - receive.go: what protocols and the kernel say
 //   - creation.go: a packet of a new flow, and who has to answer; negative entries
@@ -44,7 +44,9 @@
 //
 // A row has the incoming interface of the owner as parent, and as outgoing interfaces the union of what each protocol
 // wants on its interfaces, less the parent (for (S,G)), less the interfaces with a boundary for the group (RFC 2365), each
-// with the higher of the TTL thresholds of the want and of the interface. A boundary of any scope is one for the local
+// with the higher of the TTL thresholds of the want and of the interface; if two protocols send to an IGMP-only link, the
+// lower of theirs. A proxy row has a bit for each interface that packets are accepted from; where they are not to be sent
+// to its threshold is 254. A boundary of any scope is one for the local
 // scope 239.255.0.0/16, too (RFC 2365, section 7). A packet that comes in over a boundary makes a negative entry. The row
 // has the register interface if the packets shall come up (Encap, Tap).
 //
@@ -60,7 +62,8 @@
 // A WrongInterface, and a WholePacket, have the (S,G) of the packet as key, also when it is a (*,G) or (*,*)
 // row that the packet met. A WholePacket goes to the owner, and to every other protocol that has an Encap or Tap
 // for it; while a Creation is not answered, to those who have not answered. The kernel does not say where such a packet
-// came in: If is the incoming interface of the owner's (S,G), else of the (*,G), else 0.
+// came in: If is the incoming interface of the owner's (S,G), else of the (*,G), else 0. If nobody wants such a flow its
+// negative row has the register interface as parent, until the first upcall of a wrong interface tells the right one.
 //
 // New flows are bounded per interface (UpcallRate). What is beyond is counted and not answered: the kernel bounds what
 // waits for an answer by itself, and a written row costs more than what it would save.

@@ -137,8 +137,8 @@ func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
 	}
 	w.in, w.accept, w.out, w.encap, w.tap = ev.In, ev.Accept, ev.Out, ev.Encap, ev.Tap
 	w.negative, w.expires, w.wrongIf, w.activity = ev.Negative, ev.Expires, ev.WrongIf, ev.Activity
-	if !m.registerNeeded && (len(ev.Encap) > 0 || ev.Tap || !e.isSG() && (ev.In == 0 || m.several())) {
-		m.registerNeeded, m.vifsStale = true, true
+	if len(ev.Encap) > 0 || ev.Tap || !e.isSG() && (ev.In == 0 || m.several()) {
+		m.needRegister()
 	}
 	m.setTimer(e, w)
 	m.touch(e)

@@ -132,6 +132,13 @@ func (m *Machine) assignVIFs() {
 	m.touchAll()
 }
 
+// needRegister has the register interface get a VIF: packets are to come up.
+func (m *Machine) needRegister() {
+	if !m.registerNeeded {
+		m.registerNeeded, m.vifsStale = true, true
+	}
+}
+
 // freeSlot returns the number that is still the leaving interface's own, or the lowest free one, or -1.
 func (m *Machine) freeSlot(id engine.IfID) int {
 	for n, s := range m.slots {

@@ -29,6 +29,8 @@ func (m *Machine) wanted(e *entry) row {
 	}
 	var r row
 	switch {
+	case e.idle():
+		return row{}
 	case e.undecided():
 		return e.row
 	case len(e.wants) == 0:

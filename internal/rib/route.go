@@ -199,8 +199,8 @@ func (m *Machine) forget(id engine.IfID) {
 	var list []gone
 	for p, r := range m.unicast.All() {
 		for ; r != nil; r = r.next {
-			over := func(h engine.NextHop) bool { return h.If != id }
-			if !r.connected && len(r.hops) > 0 && !slices.ContainsFunc(r.hops, over) {
+			elsewhere := func(h engine.NextHop) bool { return h.If != id }
+			if !r.connected && len(r.hops) > 0 && !slices.ContainsFunc(r.hops, elsewhere) {
 				list = append(list, gone{p, r.metric})
 			}
 		}
