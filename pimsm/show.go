@@ -54,7 +54,8 @@ type EntryShow struct {
 	JoinTimer    time.Duration // time left
 
 	Incoming string // of the row in the forwarding table; "" if there is none, or none known
-	// Olist are the outgoing interfaces: immediate_olist(*,G), inherited_olist(S,G).
+	// Olist are the interfaces that packets go to: those of the row, "register" for the tunnel. Where there is no row (at
+	// the RP the shared tree has none) it is immediate_olist(*,G) or inherited_olist(S,G).
 	Olist []string
 
 	// Of (S,G):
@@ -160,9 +161,9 @@ func (m *Machine) showEntries() []EntryShow {
 			x.RPFInterface = e.rpf.iface.link.Name
 		}
 		if s := n.s; s == nil {
-			x.Olist = m.nameList(immediateOlistStarG(n.g))
+			x.Olist = m.nameList(e.said.olist(immediateOlistStarG(n.g)))
 		} else {
-			x.Olist = m.nameList(inheritedOlistSG(s))
+			x.Olist = m.nameList(e.said.olist(inheritedOlistSG(s)))
 			x.SPTbit, x.Keepalive, x.Connected = sptBit(s), s.kat.Left(m.now), directlyConnected(s)
 			x.Rpt, x.Register = s.rpt.state.String(), s.registerState().String()
 			x.Decapsulating = s.decap != nil
@@ -209,6 +210,17 @@ func (m *Machine) showRPs(arg string) ([]RPShow, string) {
 		list = append(list, x)
 	}
 	return list, ""
+}
+
+// olist returns where packets go by a row, or otherwise if there is none.
+func (r *row) olist(otherwise ifSet) ifSet {
+	if !r.wanted {
+		return otherwise
+	}
+	if r.register.IsValid() {
+		return r.out | registerTunnel
+	}
+	return r.out
 }
 
 // nodes returns all entries: by group, (*,G) first.
