@@ -4,8 +4,9 @@
 // # Files
 //
 //   - space.go: namespaces and links
-//   - node.go: a node: its namespace, its groved, its API
+//   - node.go: a node: its namespace, its groved, its API; Program, which may run there in place of a groved
 //   - engine.go: Engine, which implements script.Engine
+//   - capture.go: what is on the links, as a pcapng file
 //   - member.go: what the hosts of a lab send and receive
 //
 // While a lab runs, or after it was run with --keep, its namespaces can be entered:

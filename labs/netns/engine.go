@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	grovev1 "grove/daemon/api/grove/v1"
+	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/internal/engine"
 	"grove/labs/script"
 )
@@ -22,6 +24,11 @@ import (
 type Options struct {
 	Groved string // the program
 	RunDir string // for sockets and configurations; default /run/grove/lab
+	// Programs run in place of groved on the nodes that they are named by: another router beside ours.
+	Programs map[string]Program
+	// Capture is where every frame on every link goes as pcapng, from before the first program starts until the last
+	// has ended; nil: nowhere.
+	Capture io.Writer
 }
 
 // Engine runs one lab. It implements script.Engine.
@@ -34,6 +41,8 @@ type Engine struct {
 	start  time.Time
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+
+	capture *capture // nil: none
 
 	mu          sync.Mutex
 	transitions []script.Transition
@@ -63,13 +72,13 @@ func New(ctx context.Context, lab fs.FS, topo *script.Topology, opts Options) (*
 		members: map[memberKey]*member{},
 		senders: map[memberKey]*sender{},
 	}
-	if err := e.build(ctx, opts.Groved); err != nil {
+	if err := e.build(ctx, &opts); err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
 }
 
-func (e *Engine) build(ctx context.Context, groved string) error {
+func (e *Engine) build(ctx context.Context, opts *Options) error {
 	if err := os.MkdirAll(e.dir, 0o755); err != nil {
 		return err
 	}
@@ -79,7 +88,7 @@ func (e *Engine) build(ctx context.Context, groved string) error {
 			return err
 		}
 		nd := &node{
-			Node: n, space: s,
+			Node: n, space: s, program: opts.Programs[n.Name],
 			socket: filepath.Join(e.dir, n.Name+".sock"), config: filepath.Join(e.dir, n.Name+".yml"),
 		}
 		e.nodes[n.Name] = nd
@@ -105,10 +114,25 @@ func (e *Engine) build(ctx context.Context, groved string) error {
 			}
 		}
 	}
+	if opts.Capture != nil {
+		var err error
+		if e.capture, err = e.newCapture(opts.Capture); err != nil {
+			return err
+		}
+	}
 	watching, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
 	e.start = time.Now()
-	for _, n := range e.routers() {
+	ready, stop := context.WithTimeout(ctx, 10*time.Second)
+	defer stop()
+	for _, n := range e.order {
+		if n.program != nil {
+			if err := n.startProgram(ready, filepath.Join(e.dir, n.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range e.groveds() {
 		data, err := fs.ReadFile(e.lab, n.Config)
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.Name, err)
@@ -116,13 +140,11 @@ func (e *Engine) build(ctx context.Context, groved string) error {
 		if err := os.WriteFile(n.config, data, 0o644); err != nil {
 			return err
 		}
-		if err := n.start(groved); err != nil {
+		if err := n.start(opts.Groved); err != nil {
 			return err
 		}
 	}
-	ready, stop := context.WithTimeout(ctx, 10*time.Second)
-	defer stop()
-	for _, n := range e.routers() {
+	for _, n := range e.groveds() {
 		if err := e.follow(ready, watching, n); err != nil {
 			return err
 		}
@@ -130,11 +152,11 @@ func (e *Engine) build(ctx context.Context, groved string) error {
 	return nil
 }
 
-// routers returns the nodes that run a groved: all but the bridges.
-func (e *Engine) routers() []*node {
+// groveds returns the nodes that run a groved: neither a bridge nor another program.
+func (e *Engine) groveds() []*node {
 	var list []*node
 	for _, n := range e.order {
-		if !n.Bridge {
+		if !n.Bridge && n.program == nil {
 			list = append(list, n)
 		}
 	}
@@ -220,7 +242,7 @@ func (e *Engine) Wait(ctx context.Context, within time.Duration, done func() boo
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
-		for _, n := range e.routers() {
+		for _, n := range e.groveds() {
 			select {
 			case <-n.ended:
 				return false, fmt.Errorf("%s: groved ended:\n%s", n.Name, n.log.String())
@@ -282,11 +304,17 @@ func (e *Engine) setLink(name string, up bool) error {
 // Router implements script.Engine.
 func (e *Engine) Router(ctx context.Context, name string, family engine.Family) (script.RouterState, error) {
 	n := e.nodes[name]
-	if n.Bridge {
+	if n.Bridge || n.program != nil {
 		return script.RouterState{}, nil
 	}
 	return script.Ask(ctx, name, n.client, family)
 }
+
+// Client returns a client of the groved on a node.
+func (e *Engine) Client(node string) grovev1connect.RouterServiceClient { return e.nodes[node].client }
+
+// In runs f in the namespace of a node: sockets and processes that f makes belong to it.
+func (e *Engine) In(node string, f func() error) error { return e.nodes[node].space.do(f) }
 
 // Transitions implements script.Engine.
 func (e *Engine) Transitions() []script.Transition {
@@ -318,6 +346,12 @@ func (e *Engine) Close() error {
 	var errs []error
 	for _, n := range e.order {
 		errs = append(errs, n.stop())
+	}
+	if e.capture != nil {
+		errs = append(errs, e.capture.close())
+	}
+	for _, n := range e.order {
+		errs = append(errs, n.space.close())
 	}
 	e.tasks.Wait()
 	errs = append(errs, os.RemoveAll(e.dir))

@@ -3,7 +3,6 @@ package netns
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,16 +18,39 @@ import (
 	"grove/labs/script"
 )
 
-// node is a router or a host: a namespace with a groved in it.
+// Program is what a node may run in place of a groved.
+type Program interface {
+	// Start is called in the node's namespace, with its interfaces there but down. What the program keeps in files goes
+	// to dir, which exists and is removed at the end. It returns as soon as the program has started; it may not wait
+	// for other nodes.
+	Start(ctx context.Context, dir string) error
+	// Stop ends the program and waits for its end.
+	Stop() error
+}
+
+// node is a router or a host: a namespace with a groved in it, or another program.
 type node struct {
 	script.Node
-	space  *space
-	socket string // of its API
-	config string // the file it reads
-	cmd    *exec.Cmd
-	log    lockedBuffer
-	ended  chan struct{} // closed when groved has ended
-	client grovev1connect.RouterServiceClient
+	space   *space
+	program Program // nil: groved, of which the rest tells
+	socket  string  // of its API
+	config  string  // the file it reads
+	cmd     *exec.Cmd
+	log     lockedBuffer
+	ended   chan struct{} // closed when groved has ended
+	client  grovev1connect.RouterServiceClient
+}
+
+// startProgram starts the program that the node runs in place of a groved.
+func (n *node) startProgram(ctx context.Context, dir string) error {
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		err = n.space.do(func() error { return n.program.Start(ctx, dir) })
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", n.Name, err)
+	}
+	return nil
 }
 
 // lockedBuffer collects what a process prints.
@@ -89,9 +111,14 @@ func (n *node) watch(ctx context.Context) (*connect.ServerStreamForClient[grovev
 // grace is how long groved may take to say goodbye.
 const grace = 2 * time.Second
 
-// stop ends groved and deletes the namespace.
+// stop ends what runs on the node.
 func (n *node) stop() error {
 	var err error
+	if n.program != nil {
+		if err = n.program.Stop(); err != nil {
+			err = fmt.Errorf("%s: %w", n.Name, err)
+		}
+	}
 	if n.ended != nil {
 		n.cmd.Process.Signal(syscall.SIGTERM)
 		select {
@@ -101,9 +128,6 @@ func (n *node) stop() error {
 			<-n.ended
 			err = fmt.Errorf("%s: groved did not end within %v", n.Name, grace)
 		}
-	}
-	if n.space != nil {
-		err = errors.Join(err, n.space.close())
 	}
 	os.Remove(n.socket)
 	return err

@@ -1,0 +1,15 @@
+// Package interop is evidence from peers that nobody here wrote. Its tests run groved on the real kernel, in network
+// namespaces, beside FRR's pimd, the IGMP and MLD of the Linux host, and tshark; they need root and what
+// tools/install-test-needs installs.
+//
+//   - line_test.go: FRR in each role of a line of four routers, the other three being grove
+//   - hosts_test.go: Linux hosts as members, of every version of IGMP and MLD
+//   - wire_test.go: every message that grove can send, on the wire; lab 06 on the wire
+//   - judge_test.go: what tshark says of a capture; every test here has it read what was on its links
+//   - frr_test.go: FRR as a program of a lab, and its vty
+//   - lab_test.go: a lab under test
+//
+// # Known gaps
+//
+// FRR of Debian 12 is built without pim6d, so IPv6 is among groves, Linux hosts and tshark alone.
+package interop

@@ -1,0 +1,214 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"grove/internal/testneed"
+)
+
+// frr is FRR 8.4.4 as Debian builds it, unpacked: zebra, staticd and pimd in the foreground. It implements
+// netns.Program.
+type frr struct {
+	root   string            // where the package was unpacked
+	config map[string][]byte // by daemon
+	dir    string
+	group  string // an /etc/group with the group that FRR was built to want
+	run    []*daemon
+}
+
+type daemon struct {
+	name  string
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+}
+
+// newFRR reads the file of a router: the configurations of its daemons one after the other, each behind a line of
+// "!daemon NAME".
+func newFRR(t *testing.T, file string) *frr {
+	t.Helper()
+	f := &frr{root: filepath.Join(testneed.Module(t), ".tools", "peers", "frr"), config: map[string][]byte{}}
+	if _, err := os.Stat(f.root); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs FRR: run tools/install-test-needs")
+		}
+		t.Skip("needs FRR: run tools/install-test-needs")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range bytes.Split(text, []byte("!daemon "))[1:] {
+		name, config, _ := bytes.Cut(part, []byte("\n"))
+		f.config[string(name)] = config
+	}
+	return f
+}
+
+// addresses returns the addresses of a router that is FRR.
+func (f *frr) addresses() []string {
+	var list []string
+	for _, m := range regexp.MustCompile(`(?m)^ ip address ([0-9.]+)/`).FindAllSubmatch(f.config["zebra"], -1) {
+		list = append(list, string(m[1]))
+	}
+	return list
+}
+
+// Start implements netns.Program. Daemons that come first are needed by those that follow.
+func (f *frr) Start(ctx context.Context, dir string) error {
+	f.dir = dir
+	links, err := net.Interfaces()
+	if err != nil {
+		return err
+	}
+	for _, link := range links {
+		if out, err := exec.Command("ip", "link", "set", link.Name, "up").CombinedOutput(); err != nil {
+			return fmt.Errorf("frr: %w: %s", err, out)
+		}
+	}
+	// FRR of Debian wants to be root with a group of its own, which an unpacked package has not made.
+	groups, err := os.ReadFile("/etc/group")
+	if err != nil {
+		return err
+	}
+	f.group = filepath.Join(dir, "group")
+	if err := os.WriteFile(f.group, append(groups, "frrvty:x:64999:root\n"...), 0o644); err != nil {
+		return err
+	}
+	for _, name := range []string{"zebra", "staticd", "pimd"} {
+		if err := f.startDaemon(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startDaemon starts a daemon, in a mount namespace of its own where /etc/group is ours, and waits until it answers.
+func (f *frr) startDaemon(ctx context.Context, name string) error {
+	config := filepath.Join(f.dir, name+".conf")
+	if err := os.WriteFile(config, f.config[name], 0o644); err != nil {
+		return err
+	}
+	d := &daemon{name: name, log: filepath.Join(f.dir, name+".log"), ended: make(chan struct{})}
+	log, err := os.Create(d.log)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	d.cmd = exec.Command("unshare", "--mount", "sh", "-c", `mount --bind "$1" /etc/group && shift && exec "$@"`, "frr", f.group,
+		filepath.Join(f.root, "usr/lib/frr", name),
+		"-f", config, "-z", filepath.Join(f.dir, "zserv.api"), "--vty_socket", f.dir, "-i", filepath.Join(f.dir, name+".pid"),
+		"-u", "root", "-g", "root", "-A", "127.0.0.1", "-P", "0", "--log", "stdout")
+	d.cmd.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(f.root, "usr/lib/x86_64-linux-gnu/frr"))
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		return fmt.Errorf("frr: %w", err)
+	}
+	f.run = append(f.run, d)
+	go func() {
+		d.cmd.Wait()
+		close(d.ended)
+	}()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if _, err := f.vty(name, "show version"); err == nil {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-d.ended:
+			return fmt.Errorf("frr: %s ended (%v):\n%s", name, d.cmd.ProcessState, f.logs())
+		case <-ctx.Done():
+			return fmt.Errorf("frr: %s does not answer: %w\n%s", name, ctx.Err(), f.logs())
+		}
+	}
+}
+
+// Stop implements netns.Program.
+func (f *frr) Stop() error {
+	var errs []error
+	for _, d := range f.run {
+		select {
+		case <-d.ended:
+			errs = append(errs, fmt.Errorf("frr: %s ended by itself (%v):\n%s", d.name, d.cmd.ProcessState, f.logs()))
+			continue
+		default:
+		}
+		d.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-d.ended:
+		case <-time.After(5 * time.Second):
+			d.cmd.Process.Kill()
+			<-d.ended
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// logs returns what the daemons have printed.
+func (f *frr) logs() string {
+	var b strings.Builder
+	for _, d := range f.run {
+		text, _ := os.ReadFile(d.log)
+		fmt.Fprintf(&b, "---- %s ----\n%s", d.name, text)
+	}
+	return b.String()
+}
+
+// vty gives a daemon one command, as vtysh does: the command ends with a zero octet, the answer with three and its
+// status.
+func (f *frr) vty(daemon, command string) (string, error) {
+	c, err := net.DialTimeout("unix", filepath.Join(f.dir, daemon+".vty"), time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(2 * time.Second))
+	r := bufio.NewReader(c)
+	var answer string
+	for _, line := range []string{"enable", command} {
+		if _, err := c.Write(append([]byte(line), 0)); err != nil {
+			return "", err
+		}
+		if answer, err = r.ReadString(0); err != nil {
+			return "", err
+		}
+		var end [3]byte
+		if _, err := r.Read(end[:]); err != nil {
+			return "", err
+		}
+		if end[2] != 0 {
+			return "", fmt.Errorf("frr: %s: %q: status %d: %s", daemon, line, end[2], answer)
+		}
+	}
+	return strings.TrimSuffix(answer, "\x00"), nil
+}
+
+// show asks pimd and decodes its JSON.
+func show[T any](l *lab, node, command string) T {
+	l.t.Helper()
+	var v T
+	out, err := l.frr[node].vty("pimd", command+" json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &v)
+	}
+	if err != nil {
+		l.t.Fatalf("%s: %s: %v\n%s", node, command, err, out)
+	}
+	return v
+}

@@ -1,0 +1,134 @@
+package interop
+
+import (
+	"fmt"
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"grove/internal/testneed"
+)
+
+// message is a control message as tshark names it: family, protocol, type.
+type message string
+
+// fields are what tshark prints of each control message, in this order.
+var fields = []string{
+	"frame.number", "ip.src", "ipv6.src", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
+	"ip.checksum.status", "pim.type", "pim.cksum.status", "pim.register_flag.null_register",
+	"igmp.type", "igmp.version", "igmp.maddr", "igmp.num_src", "igmp.checksum.status",
+	"icmpv6.type", "icmpv6.checksum.status", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources",
+}
+
+// What tshark prints for a checksum that is right, and for an expert item that is an error.
+const (
+	good          = "1"
+	severityError = "8388608"
+)
+
+// judge has tshark read a capture: nothing in it may be malformed, no checksum bad and nothing an error in the eyes of
+// tshark's experts. What it finds wrong with the messages of foreign addresses is told, but is not our fault. It
+// returns how often each control message was seen.
+func judge(t *testing.T, capture string, foreign map[string]bool) map[message]int {
+	t.Helper()
+	tshark := testneed.Tool(t, "tshark")
+	args := []string{
+		"-r", capture, "-o", "ip.check_checksum:TRUE", "-T", "fields",
+		"-Y", "pim || igmp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || _ws.malformed || _ws.expert.severity == 0x800000",
+	}
+	for _, f := range fields {
+		args = append(args, "-e", f)
+	}
+	out, err := exec.Command(tshark, args...).Output()
+	if err != nil {
+		t.Errorf("tshark: %v", err)
+		return nil
+	}
+	seen, faults := map[message]int{}, 0
+	for _, line := range strings.Split(strings.TrimRight(string(out), "\n"), "\n") {
+		values := strings.Split(line, "\t")
+		if len(values) != len(fields) {
+			t.Errorf("tshark says %q", line)
+			continue
+		}
+		// A packet in a Register has fields, too: they come second.
+		first, all := map[string]string{}, map[string]string{}
+		for i, f := range fields {
+			all[f] = values[i]
+			first[f], _, _ = strings.Cut(values[i], ",")
+		}
+		m, checksum := name(first)
+		if all["_ws.malformed"] != "" || strings.Contains(all["_ws.expert.severity"], severityError) || checksum != good ||
+			first["ip.src"] != "" && first["ip.checksum.status"] != good {
+			finding := fmt.Sprintf("tshark finds fault with %s of %s%s (frame %s): malformed %q, checksums %q and %q, %s", m, first["ip.src"],
+				first["ipv6.src"], first["frame.number"], all["_ws.malformed"], checksum, first["ip.checksum.status"], all["_ws.expert.message"])
+			if foreign[first["ip.src"]] {
+				t.Log("not ours: ", finding)
+			} else {
+				t.Error(finding)
+			}
+			faults++
+		}
+		seen[m]++
+	}
+	var list []string
+	for _, m := range slices.Sorted(maps.Keys(seen)) {
+		list = append(list, fmt.Sprintf("%d %s", seen[m], m))
+	}
+	t.Logf("tshark finds fault with %d of what was on the wire: %s", faults, strings.Join(list, ", "))
+	return seen
+}
+
+var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert"}
+
+// name names a control message, and returns the status of its checksum.
+func name(f map[string]string) (message, string) {
+	family := "ipv4"
+	if f["ipv6.src"] != "" {
+		family = "ipv6"
+	}
+	switch {
+	case f["pim.type"] != "":
+		typ := pimTypes[f["pim.type"]]
+		if typ == "" {
+			typ = "PIM type " + f["pim.type"]
+		}
+		if f["pim.register_flag.null_register"] == "1" {
+			typ = "NullRegister"
+		}
+		return message(family + " " + typ), f["pim.cksum.status"]
+	case f["igmp.type"] != "":
+		typ := map[string]string{"0x11": "Query", "0x12": "OlderReport", "0x16": "OlderReport", "0x17": "Leave", "0x22": "Report"}[f["igmp.type"]]
+		switch typ {
+		case "Query":
+			typ = queryName(f["igmp.version"], f["igmp.maddr"] == "0.0.0.0", f["igmp.num_src"])
+		case "OlderReport":
+			typ += " " + f["igmp.version"]
+		}
+		return message(family + " " + typ), f["igmp.checksum.status"]
+	case f["icmpv6.type"] != "":
+		typ := map[string]string{"130": "Query", "131": "OlderReport 1", "132": "Leave", "143": "Report"}[f["icmpv6.type"]]
+		if typ == "Query" {
+			version := "1"
+			if f["icmpv6.mld.nb_sources"] != "" {
+				version = "2"
+			}
+			typ = queryName(version, f["icmpv6.mld.multicast_address"] == "::", f["icmpv6.mld.nb_sources"])
+		}
+		return message(family + " " + typ), f["icmpv6.checksum.status"]
+	}
+	return "something else", ""
+}
+
+// queryName names a query by its version, and by what it asks for.
+func queryName(version string, general bool, sources string) string {
+	switch {
+	case general:
+		return "Query " + version + " general"
+	case sources == "" || sources == "0":
+		return "Query " + version + " of a group"
+	}
+	return "Query " + version + " of sources"
+}

@@ -1,0 +1,239 @@
+package interop
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+
+	grovev1 "grove/daemon/api/grove/v1"
+	"grove/internal/testneed"
+	"grove/labs/netns"
+	"grove/labs/script"
+)
+
+// groved builds the program once.
+var groved = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "groved")
+	if out, err := exec.Command("go", "build", "-o", program, "grove/cmd/groved").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build groved: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// TestMain removes the built program.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if program, err := groved(); err == nil {
+		os.RemoveAll(filepath.Dir(program))
+	}
+	os.Exit(status)
+}
+
+// lab is a lab in namespaces, some of whose routers may be FRR.
+type lab struct {
+	*netns.Engine
+	t       *testing.T
+	frr     map[string]*frr
+	capture string          // the file of what was on the links
+	foreign map[string]bool // addresses of routers that are not grove
+	closed  bool
+}
+
+// start builds the lab in a folder. At the end of the test nothing of it is left, and tshark has read what was on its
+// links.
+func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*frr) *lab {
+	t.Helper()
+	testneed.Root(t)
+	program, err := groved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sweep(t, topo)
+	capture, err := os.Create(filepath.Join(t.TempDir(), "wire.pcapng"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, foreign := map[string]netns.Program{}, map[string]bool{}
+	for node, peer := range peers {
+		programs[node] = peer
+		for _, a := range peer.addresses() {
+			foreign[a] = true
+		}
+	}
+	e, err := netns.New(t.Context(), os.DirFS(dir), topo, netns.Options{
+		Groved: program, RunDir: t.TempDir(), Programs: programs, Capture: capture,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &lab{Engine: e, t: t, frr: peers, capture: capture.Name(), foreign: foreign}
+	t.Cleanup(func() {
+		if !l.closed {
+			l.finish()
+		}
+		capture.Close()
+	})
+	return l
+}
+
+// finish ends the lab, has tshark read what was on its links, and returns the control messages that there were. If a
+// test does not call it, its end does.
+func (l *lab) finish() map[message]int {
+	l.t.Helper()
+	l.closed = true
+	if err := l.Close(); err != nil {
+		l.t.Error(err)
+	}
+	return judge(l.t, l.capture, l.foreign)
+}
+
+// sweep removes what a test left that was killed: processes first, for a namespace lives as long as they do.
+func sweep(t *testing.T, topo *script.Topology) {
+	t.Helper()
+	for _, n := range topo.Nodes {
+		out, err := exec.Command("ip", "netns", "pids", "grove-"+topo.Name+"-"+n.Name).Output()
+		if err != nil {
+			continue // there is none: as it should be
+		}
+		for _, field := range strings.Fields(string(out)) {
+			pid, err := strconv.Atoi(field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	if _, err := netns.Down(topo.Name, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// topology reads the topology in a folder and gives it a name of its own.
+func topology(t *testing.T, dir, name string) *script.Topology {
+	t.Helper()
+	topo, err := script.ReadTopology(os.DirFS(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo.Name = name
+	return topo
+}
+
+// until waits until missing has nothing more to say: it tells what is not yet so.
+func (l *lab) until(within time.Duration, what string, missing func() string) {
+	l.t.Helper()
+	var last string
+	began := l.Now()
+	ok, err := l.Wait(l.t.Context(), within, func() bool {
+		last = missing()
+		return last == ""
+	})
+	if err != nil {
+		l.t.Fatalf("%s: %v", what, err)
+	}
+	if !ok {
+		l.t.Fatalf("%s: not within %v: %s\n%s", what, within, last, l.states())
+	}
+	l.t.Logf("%6.3fs %s (after %.3fs)", l.Now().Seconds(), what, (l.Now() - began).Seconds())
+}
+
+// do does one action of the lab.
+func (l *lab) do(a script.Action) {
+	l.t.Helper()
+	if err := l.Do(l.t.Context(), a); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// offloadOff makes the kernel compute checksums when packets are made: over veth they would stay half done.
+func (l *lab) offloadOff(node, ifc string) {
+	l.t.Helper()
+	ethtool := testneed.Tool(l.t, "ethtool")
+	err := l.In(node, func() error {
+		if out, err := exec.Command(ethtool, "-K", ifc, "tx", "off").CombinedOutput(); err != nil {
+			return fmt.Errorf("ethtool: %w: %s", err, out)
+		}
+		return nil
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// states prints all that the routers know, for a failed test.
+func (l *lab) states() string {
+	var b strings.Builder
+	for _, tr := range l.Transitions() {
+		fmt.Fprintf(&b, "%7.3fs %s %s %s %s %v %v: %s -> %s (%s)\n", tr.At.Seconds(), tr.Node, tr.Machine, tr.Entity, tr.Interface,
+			tr.Neighbor, tr.Key, tr.Old, tr.New, tr.Cause)
+	}
+	for _, w := range l.Warnings() {
+		fmt.Fprintln(&b, w)
+	}
+	for node, f := range l.frr {
+		fmt.Fprintf(&b, "%s is FRR:\n", node)
+		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info"} {
+			out, err := f.vty("pimd", command)
+			fmt.Fprintf(&b, "%s# %s\n%s%v\n", node, command, out, err)
+		}
+		fmt.Fprintln(&b, f.logs())
+	}
+	return b.String()
+}
+
+// ask gives a call of the management API two seconds.
+func ask[Q, A any](l *lab, call func(context.Context, *connect.Request[Q]) (*connect.Response[A], error), question *Q) *A {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 2*time.Second)
+	defer cancel()
+	response, err := call(ctx, connect.NewRequest(question))
+	if err != nil {
+		l.t.Fatalf("%T: %v", question, err)
+	}
+	return response.Msg
+}
+
+// addr parses what is known to be an address.
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// mroute returns an entry of a groved; nil if no protocol wants it.
+func (l *lab) mroute(node, source, group string) *grovev1.Mroute {
+	l.t.Helper()
+	family := grovev1.Family_FAMILY_IPV4
+	if addr(group).Is6() {
+		family = grovev1.Family_FAMILY_IPV6
+	}
+	answer := ask(l, l.Client(node).ListMroutes, &grovev1.ListMroutesRequest{Family: family, Group: group, Source: source})
+	for _, m := range answer.Mroutes {
+		if m.Wanted {
+			return m
+		}
+	}
+	return nil
+}
+
+// outgoing returns the outgoing interfaces of an entry, sorted.
+func outgoing(m *grovev1.Mroute) []string {
+	var names []string
+	for _, o := range m.GetOutgoing() {
+		names = append(names, o.Interface)
+	}
+	slices.Sort(names)
+	return names
+}
