@@ -162,6 +162,15 @@ func TestLineEnds(t *testing.T) {
 	}
 }
 
+// TestMonsters: files that no one writes are refused at once, with a fault.
+func TestMonsters(t *testing.T) {
+	for _, part := range []string{"[", "{a: ", "- ", "? ", "{a: [\n", "# a comment\n"} {
+		if _, err := Parse("x", []byte(strings.Repeat(part, 1_000_000))); err == nil || len(err.Error()) > 20_000 {
+			t.Errorf("a million times %q: %.100v", part, err)
+		}
+	}
+}
+
 // TestNearest: the suggestion is what was probably meant, or none.
 func TestNearest(t *testing.T) {
 	known, also := names(neighborKeys), aliases(neighborKeys)

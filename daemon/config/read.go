@@ -140,8 +140,40 @@ func position(n ast.Node) (line, column int) {
 	return t.Position.Line, t.Position.Column
 }
 
+// What no sensible file exceeds. The YAML parser takes time and memory that grow with the square of the nesting.
+const (
+	maxSize    = 4 << 20
+	maxLine    = 16 << 10
+	maxNesting = 100
+)
+
+// sane says whether the file may be given to the YAML parser.
+func (r *reader) sane(data []byte) bool {
+	if len(data) > maxSize {
+		r.faultAt(1, 1, fmt.Sprintf("the file has %d bytes", len(data)), fmt.Sprintf("at most %d", maxSize), "")
+		return false
+	}
+	depth := 0
+	for i, line := range r.lines {
+		if len(line) > maxLine {
+			r.lines[i] = ""
+			r.faultAt(i+1, 1, fmt.Sprintf("the line has %d bytes", len(line)), fmt.Sprintf("at most %d", maxLine), "break it into several")
+			return false
+		}
+		depth += strings.Count(line, "[") + strings.Count(line, "{") - strings.Count(line, "]") - strings.Count(line, "}")
+		if depth > maxNesting {
+			r.faultAt(i+1, 1, fmt.Sprintf("more than %d brackets are open", maxNesting), "fewer", "close them")
+			return false
+		}
+	}
+	return true
+}
+
 // document returns the body of the only document of the file; nil if the file is empty or not YAML.
 func (r *reader) document(data []byte) ast.Node {
+	if !r.sane(data) {
+		return nil
+	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		line, column, what := 1, 1, err.Error()
