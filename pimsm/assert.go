@@ -186,7 +186,11 @@ func (o *oif) receiveAssertAsLoser(a, mine assertMetric, rpt bool) {
 // dataAssert is the arrival of a data packet from S to G on an interface of the outgoing list (section 4.2): the event
 // "Data arrives from S to G on I and CouldAssert" of both machines. Data in other states triggers nothing, so a storm
 // of wrong packets sends no storm of Asserts.
-func (s *source) dataAssert(i *iface, kind assertKind) {
+func (s *source) dataAssert(iif ifSet, kind assertKind) {
+	i := s.m.ifaceOf(iif)
+	if i == nil || !i.runs {
+		return
+	}
 	switch kind {
 	case assertSG:
 		if s.assertOn(i) == AssertNoInfo && couldAssertSG(s, i.bit) {

@@ -71,9 +71,13 @@ func (s *source) interesting() bool {
 // only; those in between found everything as they left it.
 func (s *source) arrives(a arrival) {
 	m := s.m
-	s.iif = a.iif
-	if a.iif == 0 {
+	switch {
+	case a.iif == 0:
 		return
+	case a.iif == rpfInterface(s) || a.iif == rpfInterfaceRP(s.g):
+		s.iif = a.iif
+	default:
+		s.wrong, s.wrongAt = s.wrong|a.iif, m.now
 	}
 	// "First, we restart (or start) the Keepalive Timer if the source is on a directly connected subnet."
 	if directlyConnected(s) && a.iif == rpfInterface(s) {
@@ -90,9 +94,7 @@ func (s *source) arrives(a arrival) {
 	if v.onRPTree && checkSwitchToSpt(s) {
 		s.setKeepalive(m.cfg.KeepalivePeriod)
 	}
-	if i := m.ifaceOf(a.iif); i != nil && v.assert != noAssert {
-		s.dataAssert(i, v.assert)
-	}
+	s.dataAssert(a.iif, v.assert)
 	if a.packet == nil {
 		return
 	}
@@ -101,6 +103,24 @@ func (s *source) arrives(a arrival) {
 	}
 	if out := v.oifs &^ registerTunnel; !a.forwarded && out != 0 {
 		m.inject(out, a.packet)
+	}
+}
+
+// wrongInterval is how long Linux reports no more packets of a row on wrong interfaces after one (MFC_ASSERT_THRESH).
+const wrongInterval = 3 * time.Second
+
+// updateDataAsserts: a report of a packet on a wrong interface stands for all that come in the interval in which the
+// kernel reports no more. If an Assert has become possible since, their arrival is its event.
+func (s *source) updateDataAsserts() {
+	if s.wrong == 0 {
+		return
+	}
+	if s.m.now.Sub(s.wrongAt) > wrongInterval {
+		s.wrong = 0
+		return
+	}
+	for slot := range s.wrong.bits() {
+		s.dataAssert(1<<slot, forward(s, 1<<slot).assert)
 	}
 }
 

@@ -372,6 +372,7 @@ func (s *source) update() {
 	if !s.sptBit && s.flow.Running() && updateSPTbit(s, s.iif) {
 		s.setSPTbit("data arrives on RPF_interface(S)")
 	}
+	s.updateDataAsserts()
 	s.updateRpt()
 	s.sweep()
 	s.m.sayLater(s)

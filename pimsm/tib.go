@@ -2,6 +2,7 @@ package pimsm
 
 import (
 	"net/netip"
+	"time"
 
 	"grove/internal/engine"
 )
@@ -30,9 +31,12 @@ type source struct {
 	kat    engine.Timer // KeepaliveTimer(S,G); read it by keepaliveRunning(s)
 
 	// flow runs while packets of the flow are known to come, whatever they do to the KeepaliveTimer, and iif is where
-	// they came in: for as long there is an entry in the forwarding table, so that they come up no more.
-	flow engine.Timer
-	iif  ifSet
+	// they came in: for as long there is an entry in the forwarding table, so that they come up no more. wrong is where
+	// packets came in that failed the RPF check, and wrongAt when the last of them did.
+	flow    engine.Timer
+	iif     ifSet
+	wrong   ifSet
+	wrongAt time.Time
 
 	rpt      rptUpstream
 	register *register // nil: NoInfo, and no Register-Stop Timer
