@@ -265,8 +265,6 @@ func (e *Engine) Do(ctx context.Context, a script.Action) error {
 		return e.stopSending(a.Stop)
 	case a.Cut != "":
 		return e.setLink(a.Cut, false)
-	case a.Address != nil:
-		return e.nodes[a.Address.Node].space.address(a.Address)
 	case a.Reload != nil:
 		return e.reload(a.Reload)
 	default:

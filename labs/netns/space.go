@@ -3,7 +3,6 @@ package netns
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	vns "github.com/vishvananda/netns"
-
-	"grove/labs/script"
 )
 
 // space is a network namespace that we made.
@@ -121,31 +118,6 @@ func (s *space) addPort(ifc string) error {
 	}
 	return s.setLink(ifc, true)
 }
-
-// address adds or removes an address.
-func (s *space) address(a *script.Address) error {
-	link, err := s.links.LinkByName(a.Interface)
-	if err != nil {
-		return fmt.Errorf("%s: interface %s: %w", s.name, a.Interface, err)
-	}
-	change, prefix := s.links.AddrAdd, a.Add
-	if a.Remove.IsValid() {
-		change, prefix = s.links.AddrDel, a.Remove
-	}
-	addr := &netlink.Addr{IPNet: &net.IPNet{
-		IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
-	}}
-	if prefix.Addr().Is6() {
-		addr.Flags = ifaNoDAD
-	}
-	if err := change(link, addr); err != nil {
-		return fmt.Errorf("%s: address %v on %s: %w", s.name, prefix, a.Interface, err)
-	}
-	return nil
-}
-
-// ifaNoDAD is IFA_F_NODAD: the address works at once.
-const ifaNoDAD = 0x02
 
 // setLink sets an interface up or down.
 func (s *space) setLink(ifc string, up bool) error {

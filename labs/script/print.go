@@ -99,10 +99,6 @@ func (a Action) String() string {
 		return fmt.Sprintf("%s stops sending to %v", a.Stop.Host, a.Stop.Group)
 	case a.Cut != "":
 		return "the link " + a.Cut + " fails"
-	case a.Address != nil && a.Address.Add.IsValid():
-		return fmt.Sprintf("%s: address %v comes to %s", a.Address.Node, a.Address.Add, a.Address.Interface)
-	case a.Address != nil:
-		return fmt.Sprintf("%s: address %v goes from %s", a.Address.Node, a.Address.Remove, a.Address.Interface)
 	case a.Reload != nil:
 		return fmt.Sprintf("%s gets the configuration %s", a.Reload.Node, a.Reload.Config)
 	default:

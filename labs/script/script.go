@@ -51,16 +51,7 @@ type Action struct {
 	Cut   string      `yaml:"cut"`  // a link, "r3-r5": both ends go down
 	Heal  string      `yaml:"heal"` // both ends come up again
 
-	Address *Address `yaml:"address"` // an address comes or goes, as by a person's `ip address`
-	Reload  *Reload  `yaml:"reload"`  // a router gets another configuration
-}
-
-// Address is an address that is added to an interface, or removed from it.
-type Address struct {
-	Node      string       `yaml:"node"`
-	Interface string       `yaml:"interface"`
-	Add       netip.Prefix `yaml:"add"`
-	Remove    netip.Prefix `yaml:"remove"`
+	Reload *Reload `yaml:"reload"` // a router gets another configuration: timers, addresses, routes ...
 }
 
 // Reload gives a node the configuration in another file of the lab's folder.
@@ -172,7 +163,7 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 		for _, a := range step.Do {
 			if n := a.count(); n != 1 {
-				fault(i, "an action is one of join, leave, send, stop, cut, heal, address, reload; found %d", n)
+				fault(i, "an action is one of join, leave, send, stop, cut, heal, reload; found %d", n)
 			}
 			for _, link := range []string{a.Cut, a.Heal} {
 				if link != "" {
@@ -189,10 +180,8 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 					fault(i, "%v is not a multicast group", group)
 				}
 			}
-			for _, node := range a.nodes() {
-				if !nodes[node] {
-					fault(i, "there is no node %q in the topology", node)
-				}
+			if a.Reload != nil && !nodes[a.Reload.Node] {
+				fault(i, "there is no node %q in the topology", a.Reload.Node)
 			}
 			if a.Send != nil && a.Send.TTL == 0 {
 				a.Send.TTL = defaultTTL
@@ -236,7 +225,7 @@ func (t *Topology) Link(name string) (Link, error) {
 
 func (a *Action) count() int {
 	return truths(a.Join != nil, a.Leave != nil, a.Send != nil, a.Stop != nil, a.Cut != "", a.Heal != "",
-		a.Address != nil, a.Reload != nil)
+		a.Reload != nil)
 }
 
 // target returns the host and the group of the actions that have them.
@@ -252,17 +241,6 @@ func (a *Action) target() (string, netip.Addr) {
 		return a.Stop.Host, a.Stop.Group
 	}
 	return "", netip.Addr{}
-}
-
-// nodes returns the routers that the action changes.
-func (a *Action) nodes() []string {
-	switch {
-	case a.Address != nil:
-		return []string{a.Address.Node}
-	case a.Reload != nil:
-		return []string{a.Reload.Node}
-	}
-	return nil
 }
 
 func (c *Check) count() int {

@@ -183,8 +183,6 @@ func (e *Engine) Do(_ context.Context, a script.Action) error {
 				n.Port(end.Interface).SetUp(a.Heal != "")
 			}
 		}
-	case a.Address != nil:
-		e.address(a.Address)
 	case a.Reload != nil:
 		c, err := e.config(a.Reload.Config)
 		if err != nil {
@@ -212,20 +210,6 @@ func (e *Engine) host(name string) (*sim.Host, string, error) {
 		return nil, "", fmt.Errorf("%s is not a host: only hosts join groups", name)
 	}
 	return n.Host(), hostInterface, nil
-}
-
-func (e *Engine) address(a *script.Address) {
-	port := e.sim.Node(a.Node).Port(a.Interface)
-	var addrs []netip.Prefix
-	for _, p := range port.Addrs() {
-		if p != a.Remove {
-			addrs = append(addrs, p)
-		}
-	}
-	if a.Add.IsValid() {
-		addrs = append(addrs, a.Add)
-	}
-	port.SetAddrs(addrs)
 }
 
 // Router implements script.Engine.
