@@ -77,6 +77,8 @@
 //
 //   - A row that somebody changes (not deletes) is repaired only if RewriteEvery is set: it is then written again, as it
 //     is, at every so many checks.
+//   - Linux has no TTL thresholds in IPv6: there each acts as 1 (mfib/cases/testdata/arbiter.txt). So an interface that a
+//     (*,G) row only accepts packets from is sent those of the others, where a (*,*) row lets the row take them.
 //   - Several protocols that want the same (*,G) or (*,*) row with different incoming interfaces share one row with the
 //     incoming interface of the first by name; Linux has one parent per row.
 //   - Wildcard receivers of some groups, not all, are alerted about as (*,*).
