@@ -2,11 +2,13 @@ package invariant
 
 import (
 	"flag"
+	"os"
 	"testing"
 )
 
 var (
 	seedFlag  = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
+	traceFlag = flag.String("events", "", "with -seed, write all that happens to this file")
 	seedsFlag = flag.Int("seeds", 200, "play so many networks")
 )
 
@@ -30,6 +32,14 @@ func TestSeeds(t *testing.T) {
 				n, err := Random(uint64(seed), Options{})
 				if err != nil {
 					t.Fatal(err)
+				}
+				if *seedFlag >= 0 && *traceFlag != "" {
+					f, err := os.Create(*traceFlag)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer f.Close()
+					n.SetTrace(f)
 				}
 				moments := n.Play(*seedFlag >= 0)
 				for _, m := range moments {

@@ -35,7 +35,7 @@ func (n *Network) Play(all bool) []Moment {
 			n.Run(start)
 			n.churn()
 			n.Run(rest)
-			return Delivery(n.Sim, n.Sources, window)
+			return Delivery(n.Sim, n.Sources, window, Settled)
 		}},
 		{"after joins and leaves", func() []Violation {
 			for range 4 {
@@ -44,12 +44,12 @@ func (n *Network) Play(all bool) []Moment {
 				n.Run(time.Second)
 			}
 			n.Run(quick)
-			return Delivery(n.Sim, n.Sources, window)
+			return Delivery(n.Sim, n.Sources, window, Recent)
 		}},
 		{"after a failure", func() []Violation {
 			n.cutLine()
 			n.Run(quick)
-			return only(Delivery(n.Sim, n.Sources, window), "loop", "black hole")
+			return only(Delivery(n.Sim, n.Sources, window, Recent), "loop", "black hole")
 		}},
 		{"after everyone left", func() []Violation {
 			n.Run(rest)
@@ -57,7 +57,7 @@ func (n *Network) Play(all bool) []Moment {
 				n.leave()
 			}
 			n.Run(quick)
-			return append(Delivery(n.Sim, n.Sources, window), NoJoins(n.Sim)...)
+			return append(Delivery(n.Sim, n.Sources, window, Recent), NoJoins(n.Sim)...)
 		}},
 		{"after everyone fell silent", func() []Violation {
 			for _, s := range n.Sources {
