@@ -16,7 +16,7 @@ var noAddr netip.Addr
 func (h *Host) perform(now time.Time, out *engine.Outward) {
 	switch eff := out.Effect.(type) {
 	case engine.Send:
-		h.send(out.From, &eff)
+		h.outbox = append(h.outbox, posted{out.From, eff})
 	case engine.HostGroup:
 		h.hostGroup(out.From, eff)
 	case engine.SetVIF:
@@ -51,6 +51,22 @@ func (h *Host) perform(now time.Time, out *engine.Outward) {
 		h.counts.Add("effects that the host does not know")
 		h.warn(0, "effect %T of %v: the host does not know it", eff, out.From)
 	}
+}
+
+// posted is a packet that waits until the batch is settled.
+type posted struct {
+	from engine.MachineID
+	send engine.Send
+}
+
+// post sends what the machines said in a batch, after the tables are written. A Join that leaves before its row is
+// there brings packets that the row before it misleads.
+func (h *Host) post() {
+	for i := range h.outbox {
+		h.send(h.outbox[i].from, &h.outbox[i].send)
+	}
+	clear(h.outbox)
+	h.outbox = h.outbox[:0]
 }
 
 // send sends a packet. That it fails is the network's way of losing it: it is counted, and said at Debug level, except

@@ -63,6 +63,7 @@ type Host struct {
 	counts   engine.Counts
 	limit    limiter
 	feedback []engine.Event // what effects bring about at once
+	outbox   []posted       // packets of the batch in hand
 	items    []item         // the batch in hand
 	answers  map[uint64]chan<- engine.Answer
 	lastID   uint64

@@ -106,8 +106,9 @@ func (h *Host) step(ev engine.Event) {
 }
 
 // settle ends a batch: the machines aggregate and write. What their effects bring about at once, such as the counters
-// that mfib asked for, is a batch of its own.
+// that mfib asked for, is a batch of its own. Packets leave last.
 func (h *Host) settle() {
+	defer h.post()
 	for range rounds {
 		h.step(engine.Settled{})
 		if len(h.feedback) == 0 {

@@ -165,6 +165,15 @@ func (l *line) settled(t *testing.T) {
 	}
 }
 
+// joined waits until the member's report has become a shared tree up to the RP.
+func (l *line) joined(t *testing.T) {
+	t.Helper()
+	pim := engine.MachineID{Protocol: engine.PIMSM, Family: l.family}
+	eventually(t, 5*time.Second, "the shared tree at the RP", func() bool {
+		return strings.Contains(fmt.Sprint(ask[any](t, l.h2, pim, "joins")), l.group)
+	})
+}
+
 // ask is Query with the type of the answer.
 func ask[T any](t *testing.T, h *running, id engine.MachineID, what string) T {
 	t.Helper()
@@ -195,6 +204,7 @@ func (l *line) state(t *testing.T) {
 func TestPath(t *testing.T) {
 	for _, f := range []engine.Family{engine.IPv4, engine.IPv6} {
 		t.Run(f.String(), func(t *testing.T) {
+			t.Parallel()
 			l := newLine(t, f)
 			defer func() {
 				if t.Failed() {
@@ -203,14 +213,7 @@ func TestPath(t *testing.T) {
 			}()
 			l.settled(t)
 			numbers := l.join(t)
-			igmp := engine.MachineID{Protocol: engine.IGMP, Family: f}
-			eventually(t, 5*time.Second, "the membership", func() bool {
-				return strings.Contains(fmt.Sprint(ask[any](t, l.h3, igmp, "groups")), l.group)
-			})
-			pim := engine.MachineID{Protocol: engine.PIMSM, Family: f}
-			eventually(t, 5*time.Second, "the shared tree at the RP", func() bool {
-				return strings.Contains(fmt.Sprint(ask[any](t, l.h2, pim, "joins")), l.group)
-			})
+			l.joined(t)
 			const n = 1000
 			l.send(t, 0, n, time.Millisecond)
 			got := make(map[uint32]int)
