@@ -140,10 +140,8 @@ func TestLongReports(t *testing.T) {
 func TestManySourcesAsked(t *testing.T) {
 	n := namesOf(engine.IPv4)
 	h, _ := hostOn(t, n, 0, igmp.HostMembership{Group: n.addr("G1"), Mode: engine.Exclude})
-	now := time.Unix(1000, 0)
-	at, _ := h.Deadline()
-	h.Step(at, engine.Tick{}) // the repetition of the join
-	now = at
+	now, _ := h.Deadline()
+	h.Step(now, engine.Tick{}) // the repetition of the join
 	for k := range 4 {
 		q := wire.Query{Version: 3, MaxResp: time.Second, Group: n.addr("G1")}
 		for s := range 360 {

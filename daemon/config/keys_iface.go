@@ -16,12 +16,11 @@ import (
 )
 
 var (
-	interfaceKeys   []key[Interface]
-	multicastKeys   []key[Multicast]
-	igmpKeys        []key[igmp.InterfaceConfig]
-	mldKeys         []key[igmp.InterfaceConfig]
-	neighborKeys    []key[neighbor.Config]
-	staticGroupKeys = map[engine.Family][]key[igmp.StaticGroup]{}
+	interfaceKeys []key[Interface]
+	multicastKeys []key[Multicast]
+	igmpKeys      []key[igmp.InterfaceConfig]
+	mldKeys       []key[igmp.InterfaceConfig]
+	neighborKeys  []key[neighbor.Config]
 )
 
 func initInterfaceKeys() {
