@@ -31,7 +31,7 @@ func (m *Machine) follow(e *entry) {
 		m.sources[e.key.Source] = s
 		m.emit(engine.Track{From: m.id, Addr: e.key.Source})
 	}
-	e.source, e.sourceAt = s, len(s.entries)
+	e.source, e.sourceAt = s, int32(len(s.entries))
 	s.entries = append(s.entries, e)
 }
 
@@ -110,7 +110,7 @@ func (m *Machine) ownerOf(e *entry) *component {
 
 // chooseOwner finds the owner, and tells the former and the new one if it changed (rule 1).
 func (m *Machine) chooseOwner(e *entry) {
-	if !e.isSG() || m.several() && !e.source.known {
+	if !e.isSG() || e.idle() || m.several() && !e.source.known {
 		return
 	}
 	owner := m.ownerOf(e)

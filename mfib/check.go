@@ -47,7 +47,7 @@ func (m *Machine) checkRow(e *entry) {
 		m.touch(e)
 		return
 	}
-	if e.checks++; m.cfg.RewriteEvery > 0 && e.checks%m.cfg.RewriteEvery == 0 {
+	if e.checks++; m.cfg.RewriteEvery > 0 && int(e.checks)%m.cfg.RewriteEvery == 0 {
 		e.rewrite = true
 		m.touch(e)
 	}

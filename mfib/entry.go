@@ -8,50 +8,49 @@ import (
 )
 
 // entry is all that is known of a key. It lives while somebody wants it, while an answer or the end of a negative entry
-// is awaited, and until its row is out of the kernel.
+// is awaited, and until its row is out of the kernel. There are many: the order of the fields leaves no gaps.
 type entry struct {
 	key        engine.Key
 	wants      []*want // sorted by protocol
-	row        row     // what the kernel has
-	since      int64   // UnixNano
 	prev, next *entry  // in Machine.all
-	dirty      bool    // in Machine.dirty
+	since      int64   // UnixNano
 
-	waiting  *waiting  // for answers to a Creation; nil: not waiting
-	negative *negative // made by this machine; nil: not
-	arrival  engine.IfID
+	waiting  *waiting   // for answers to a Creation; nil: not waiting
+	negative *negative  // made by this machine; nil: not
+	owner    *component // of the incoming interface
+	source   *source    // if several protocols route
 
-	owner      *component // of the incoming interface
-	ownerKnown bool       // the owner has been found before
-	source     *source    // if several protocols route
-	sourceAt   int        // in source.entries
-	// alerted says that the owner (of an (S,G)) has been told by an alert what the others want; joined is the set of
-	// those who have been told that others want it, by index of component.
-	alerted bool
-	joined  uint32
+	read   reading // as the kernel last counted
+	before reading // what it had counted when it lost the row
+	err    string  // what the kernel said when it last refused the row
 
-	read    reading // as the kernel last counted
-	before  reading // what it had counted when it lost the row
-	checks  int     // since the row was written
-	rewrite bool    // write the row also if it is as it was
-	failed  bool    // the kernel refused the row, and has not been asked again
-	err     string  // what it said when it last did
+	row     row  // what the kernel has
+	failed  bool // it refused the row, and has not been asked again
+	rewrite bool // write the row also if it is as it was
+	dirty   bool // in Machine.dirty
+
+	ownerKnown bool   // the owner has been found before
+	alerted    bool   // the owner (of an (S,G)) has been told by an alert what the others want
+	joined     uint32 // who has been told that others want it, a bit by index of component
+	sourceAt   int32  // in source.entries
+	checks     int32
+	arrival    engine.IfID // where the packets came in; 0: not known
 }
 
 // want is what one component wants of an entry: engine.Want without what is known, for there are many.
 type want struct {
-	by       *component
-	in       engine.IfID
-	tap      bool
-	negative string // not empty: drop, for this reason
-	expires  time.Duration
-	accept   []engine.IfID
-	out      []engine.Outgoing
-	encap    []engine.Encap
-	wrongIf  []engine.IfID
-	activity time.Duration
+	by        *component
+	in        engine.IfID
+	tap       bool
+	installed bool   // has been told Installed
+	negative  string // not empty: drop, for this reason
+	expires   time.Duration
+	accept    []engine.IfID
+	out       []engine.Outgoing
+	encap     []engine.Encap
+	wrongIf   []engine.IfID
+	activity  time.Duration
 
-	installed    bool   // has been told Installed
 	fault        string // what keeps it from being as wanted
 	told         string // the fault that the component has been told of
 	packets      uint64 // at the last Activity, in all
@@ -156,6 +155,9 @@ func (m *Machine) setTimer(e *entry, w *want) {
 		after, do = w.activity, func(now time.Time) {
 			m.toRead = append(m.toRead, e.key)
 			m.timers.Set(w.timer, now.Add(w.activity))
+		}
+		if w.timer != nil && w.timer.Running() {
+			after = min(after, w.timer.Left(m.now)) // wanting it anew does not put it off
 		}
 	default:
 		if w.timer != nil {
