@@ -27,6 +27,7 @@ type entry struct {
 	row     row  // what the kernel has
 	failed  bool // it refused the row, and has not been asked again
 	rewrite bool // write the row also if it is as it was
+	rearm   bool // delete the row and add it again: the kernel reports wrong packets of it once in 3 s
 	dirty   bool // in Machine.dirty
 
 	ownerKnown bool   // the owner has been found before

@@ -196,6 +196,12 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 				m.emit(engine.WrongInterface{To: w.by.id, Key: k, If: in, Packet: packet})
 			}
 		}
+		if !key.Source.IsValid() && slices.ContainsFunc(e.wants, func(w *want) bool { return slices.Contains(w.wrongIf, in) }) {
+			// A new source met the (*,G) row on an outgoing interface. The kernel would drop the first packets of the next
+			// one in silence for 3 s; a row that is deleted and added reports at once (a replaced one does not).
+			e.rearm = true
+			m.touch(e)
+		}
 		return
 	}
 	m.counts.Add("wrong interface: no entry")

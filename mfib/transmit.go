@@ -39,10 +39,14 @@ func (m *Machine) writeRows() {
 		e.dirty = false
 		m.chooseOwner(e)
 		r := m.wanted(e)
-		if r == e.row && !e.rewrite {
+		if r == e.row && !e.rewrite && !e.rearm {
 			continue
 		}
-		e.rewrite, e.failed = false, false
+		if e.rearm && e.row.present && r.present {
+			m.setRow(e, row{})
+			rows = append(rows, engine.Row{Key: e.key, Gone: true})
+		}
+		e.rewrite, e.rearm, e.failed = false, false, false
 		m.setRow(e, r)
 		rows = append(rows, engine.Row{Key: e.key, Parent: r.parent, TTL: r.ttl, Gone: !r.present})
 	}
