@@ -71,13 +71,8 @@ func (s *source) interesting() bool {
 // only; those in between found everything as they left it.
 func (s *source) arrives(a arrival) {
 	m := s.m
-	switch {
-	case a.iif == 0:
+	if a.iif == 0 {
 		return
-	case a.iif == rpfInterface(s) || a.iif == rpfInterfaceRP(s.g):
-		s.iif = a.iif
-	default:
-		s.wrong, s.wrongAt = s.wrong|a.iif, m.now
 	}
 	// "First, we restart (or start) the Keepalive Timer if the source is on a directly connected subnet."
 	if directlyConnected(s) && a.iif == rpfInterface(s) {
@@ -89,6 +84,13 @@ func (s *source) arrives(a arrival) {
 	// "Second, we check to see if the SPTbit should be set because we've now switched from the RP tree to the SPT."
 	if updateSPTbit(s, a.iif) {
 		s.setSPTbit("data arrives on RPF_interface(S)")
+	}
+	switch in := incomingSG(s); {
+	case a.iif == in && s.iif != in:
+		s.iif = in
+		m.touchSource(s)
+	case a.iif != in && a.iif != decapsulation:
+		s.wrong, s.wrongAt = s.wrong|a.iif, m.now
 	}
 	v := forward(s, a.iif)
 	if v.onRPTree && checkSwitchToSpt(s) {
@@ -141,7 +143,10 @@ func (s *source) setKeepalive(d time.Duration) {
 
 func (s *source) flowTimer() *engine.Timer {
 	if s.flow.Do == nil {
-		s.flow.Do = func(time.Time) { s.m.touchSource(s) }
+		s.flow.Do = func(time.Time) {
+			s.iif = 0
+			s.m.touchSource(s)
+		}
 	}
 	return &s.flow
 }
@@ -192,21 +197,25 @@ func (m *Machine) wrongInterface(e engine.WrongInterface) {
 	})
 }
 
-// wholePacket is a packet that a row handed up because we asked: to register it, or to know of it.
+// wholePacket is a packet that a row handed up because we asked: to register it, or to know of it. Those that come while
+// the first of the flow waits for the path to the source wait behind it.
 func (m *Machine) wholePacket(e engine.WholePacket) {
-	s := m.source(e.Key)
-	if s == nil || !s.rpf.known {
-		return
+	if s := m.source(e.Key); s != nil {
+		s.whenPathKnown(func() { s.tapped(e.Packet) })
 	}
+}
+
+func (s *source) tapped(packet []byte) {
+	m := s.m
 	fresh := !s.flow.Running()
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
 	// Until its own row is there, packets of a host come by the (*,*) row, which sends them nowhere.
-	a := arrival{iif: s.said.in, packet: e.Packet, forwarded: s.installed || !directlyConnected(s)}
+	a := arrival{iif: s.said.in, packet: packet, forwarded: s.installed || !directlyConnected(s)}
 	if a.iif == 0 {
 		a.iif = s.tappedOn()
 	}
 	if s.decap != nil && a.iif == rpfInterface(s) {
-		s.decap.remember(e.Packet)
+		s.decap.remember(packet)
 	}
 	s.arrives(a)
 	if fresh {

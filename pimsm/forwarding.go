@@ -146,21 +146,17 @@ func wantSG(s *source) row {
 	if s.up.state != Joined && s.g.up.state != Joined && !s.kat.Running() && !s.flow.Running() {
 		return row{}
 	}
-	r := row{wanted: true}
-	// A flow of which we know nothing yet is tapped: its first packet starts the KeepaliveTimer, is registered, or
-	// sets the SPTbit.
-	r.tap = !s.g.ssm && !s.flow.Running() || s.decap != nil && s.decap.watching()
+	r := row{wanted: true, in: incomingSG(s)}
 	switch {
-	case sptBit(s) || anticipateSPT(s):
-		r.in = rpfInterface(s)
+	case r.in == 0:
+	case usesSPT(s):
 		r.out = inheritedOlistSG(s) &^ r.in
-	case directlyConnected(s) || iAmRP(s.g):
-		// Nothing of it is forwarded natively, but it is watched: the DR may have to register it.
-		r.in = rpfInterface(s)
-	default:
-		r.in = rpfInterfaceRP(s.g)
+	case r.in == rpfInterfaceRP(s.g):
 		r.out = inheritedOlistSGRpt(s) &^ r.in
 	}
+	// Until the flow is known to come in there its packets come up: the first one starts the KeepaliveTimer, is
+	// registered, sets the SPTbit.
+	r.tap = r.in != 0 && !s.g.ssm && (!s.flow.Running() || s.iif != r.in) || s.decap != nil && s.decap.watching()
 	if r.out.has(registerTunnel) {
 		r.register = s.g.rpf.addr
 	}
@@ -169,6 +165,19 @@ func wantSG(s *source) row {
 	r.wrong = (r.out | rpfInterface(s)) &^ r.in
 	return r
 }
+
+// incomingSG is where the packets of (S,G) are taken from: RPF_interface(S) with the SPTbit, RPF_interface(RP(G)) without.
+// A source on a link of ours is watched there even if nothing of it is forwarded, for the DR may have to register it; so
+// is any source by the RP, to which the shared tree brings Registers only.
+func incomingSG(s *source) ifSet {
+	if usesSPT(s) || directlyConnected(s) || iAmRP(s.g) {
+		return rpfInterface(s)
+	}
+	return rpfInterfaceRP(s.g)
+}
+
+// usesSPT says whether the next packet on RPF_interface(S) is forwarded by (S,G) state.
+func usesSPT(s *source) bool { return sptBit(s) || anticipateSPT(s) }
 
 // anticipateSPT says whether the next packet on RPF_interface(S) would set the SPTbit, and no packet would be accepted
 // from elsewhere before it. Then a row may have RPF_interface(S) as its incoming interface now: packets fare the same,

@@ -30,9 +30,9 @@ type source struct {
 	sptBit bool         // SPTbit(S,G); read it by sptBit(s)
 	kat    engine.Timer // KeepaliveTimer(S,G); read it by keepaliveRunning(s)
 
-	// flow runs while packets of the flow are known to come, whatever they do to the KeepaliveTimer, and iif is where
-	// they came in: for as long there is an entry in the forwarding table, so that they come up no more. wrong is where
-	// packets came in that failed the RPF check, and wrongAt when the last of them did.
+	// flow runs while packets of the flow are known to come, whatever they do to the KeepaliveTimer: for as long there is
+	// a row in the forwarding table, so that they come up no more. iif is where they are known to come in and be
+	// accepted; 0: not known. wrong is where packets came in that failed the RPF check, and wrongAt when the last did.
 	flow    engine.Timer
 	iif     ifSet
 	wrong   ifSet
