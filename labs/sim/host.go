@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -317,6 +318,9 @@ type Source struct {
 	n    int32 // in Sim.srcs
 	sent uint64
 	seq  uint64
+
+	// Packets with these numbers are traced.
+	tracedFrom, tracedTo uint64
 }
 
 const probePort = 5001
@@ -336,6 +340,7 @@ func (n *Node) AddSource(o SourceOptions) *Source {
 	o.Size = max(o.Size, probe.Size)
 	src := &Source{node: n, port: p, opts: o, n: int32(len(n.sim.srcs))}
 	n.sim.srcs = append(n.sim.srcs, src)
+	src.SetTraced(o.Traced)
 	src.Start()
 	return src
 }
@@ -372,7 +377,16 @@ func (s *Source) Node() *Node { return s.node }
 func (s *Source) Port() *Port { return s.port }
 
 // SetTraced turns the tracing of packets on or off.
-func (s *Source) SetTraced(on bool) { s.opts.Traced = on }
+func (s *Source) SetTraced(on bool) {
+	switch {
+	case !on:
+		s.tracedTo = min(s.tracedTo, s.seq)
+	case s.tracedTo < math.MaxUint64:
+		s.tracedFrom, s.tracedTo = s.seq+1, math.MaxUint64
+	}
+}
+
+func (s *Source) traces(seq uint64) bool { return s.tracedFrom <= seq && seq <= s.tracedTo }
 
 func (s *Source) addr() netip.Addr {
 	if s.opts.Addr.IsValid() {
@@ -403,7 +417,7 @@ func (s *Source) send(gen uint32) {
 	d := ip.UDP(netip.AddrPortFrom(from, probePort), netip.AddrPortFrom(s.opts.Group, probePort), s.opts.TTL, body)
 	d.ID, d.DontFragment = uint16(s.seq), s.opts.DontFrag
 	p := newPacket(&d)
-	p.traced, p.probe, p.probed = s.opts.Traced, h, true
+	p.traced, p.probe, p.probed = s.traces(s.seq), h, true
 	if r := s.node.router; r != nil {
 		r.originateData(s.port, p, s.opts.TTL)
 		return

@@ -23,13 +23,17 @@ func newPacket(d *ip.Packet) *packet {
 	return p
 }
 
-// newData returns a data packet that was not made by a source here: what a machine injected or a plane held back.
-func newData(d *ip.Packet) *packet {
+// newData returns a data packet that does not come from a source: what a machine injected or a plane held back. It is
+// traced if it was when its source sent it, from here on anew: its path up to here went through a machine.
+func (s *Sim) newData(d *ip.Packet) *packet {
 	p := newPacket(d)
 	p.data = d.Dst.IsMulticast()
 	if d.Proto == engine.ProtoUDP && len(d.Payload) > udpHeader {
 		h, err := probe.Parse(d.Payload[udpHeader:])
 		p.probe, p.probed = h, err == nil
+		if p.probed && h.Run < uint64(len(s.srcs)) {
+			p.traced = s.srcs[h.Run].traces(h.Seq)
+		}
 	}
 	return p
 }

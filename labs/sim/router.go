@@ -306,7 +306,7 @@ func (r *Router) out(f int, v engine.VIF, d *plane.Datagram) {
 		r.node.sim.transmit(to, nil, r.current, d.TTL, r.currentHop)
 		return
 	}
-	r.node.sim.transmit(to, nil, newData(d), d.TTL, 0)
+	r.node.sim.transmit(to, nil, r.node.sim.newData(d), d.TTL, 0)
 }
 
 func (r *Router) inject(e *engine.Inject) {
@@ -315,7 +315,7 @@ func (r *Router) inject(e *engine.Inject) {
 		r.node.sim.fault(r.node, "inject: %v", err)
 		return
 	}
-	p := newData(&d)
+	p := r.node.sim.newData(&d)
 	for _, id := range e.Out {
 		if to := r.node.port(id); to != nil {
 			r.node.sim.transmit(to, nil, p, d.TTL, 0)

@@ -30,9 +30,12 @@ type Network struct {
 	Sources []*sim.Source
 	Groups  []netip.Addr // the last is source-specific
 
-	rng   *rand.Rand
-	lines []*sim.Link // links of two routers
-	lans  []*sim.Link // with two routers or more
+	rng     *rand.Rand
+	older   map[int]bool // hosts of IGMPv2 or MLDv1, by index: they know no sources
+	maxCost int          // 1: many equal paths
+	spt     string       // spt-switch
+	lines   []*sim.Link  // links of two routers
+	lans    []*sim.Link  // with two routers or more
 }
 
 // linkPlan is a link before the routers exist.
@@ -48,9 +51,14 @@ type linkPlan struct {
 func Random(seed uint64, o Options) (*Network, error) {
 	n := &Network{
 		Sim: sim.New(seed, sim.Options{}), Seed: seed, Family: engine.IPv4, rng: rand.New(rand.NewPCG(seed, 7761)),
+		older: make(map[int]bool),
 	}
 	if seed%4 == 3 {
 		n.Family = engine.IPv6
+	}
+	n.maxCost = 1 + n.rng.IntN(3)
+	if n.spt = "immediate"; n.rng.IntN(4) == 0 {
+		n.spt = "never"
 	}
 	routers := 4 + n.rng.IntN(5)
 	plans, hosts := n.plan(routers)
@@ -64,7 +72,12 @@ func Random(seed uint64, o Options) (*Network, error) {
 		n.Routers = append(n.Routers, n.AddRouter(fmt.Sprintf("r%d", i), c, sim.RouterOptions{Wrap: o.Wrap}))
 	}
 	for i := range hosts {
-		n.Hosts = append(n.Hosts, n.AddHost(fmt.Sprintf("h%d", i), sim.HostOptions{}))
+		var o sim.HostOptions
+		if n.rng.IntN(3) == 0 {
+			o = sim.HostOptions{IGMPVersion: 2, MLDVersion: 1}
+			n.older[i] = true
+		}
+		n.Hosts = append(n.Hosts, n.AddHost(fmt.Sprintf("h%d", i), o))
 	}
 	for k, p := range plans {
 		var ends []sim.End
@@ -98,7 +111,7 @@ func Random(seed uint64, o Options) (*Network, error) {
 func (n *Network) plan(routers int) (plans []linkPlan, hosts int) {
 	add := func(p linkPlan) {
 		p.name = fmt.Sprintf("l%d", len(plans))
-		p.cost = 1 + n.rng.IntN(3)
+		p.cost = 1 + n.rng.IntN(n.maxCost)
 		p.delay = time.Duration(1+n.rng.IntN(10)) * time.Millisecond
 		plans = append(plans, p)
 	}
@@ -150,13 +163,13 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 	fmt.Fprintf(&b, "hostname: r%d\ninterfaces:\n  lo: {addresses: [%q]}\n", r, n.loopback(r))
 	for k, p := range plans {
 		if i := slices.Index(p.routers, r); i >= 0 {
-			fmt.Fprintf(&b, "  %s: {addresses: [%q], %s: {}", p.name, n.address(k, i+1), pim)
+			fmt.Fprintf(&b, "  %s: {addresses: [%q], %s: {dr-priority: %d}", p.name, n.address(k, i+1), pim, 1+n.rng.IntN(2))
 			if len(p.routers) != 2 || len(p.hosts) > 0 {
 				fmt.Fprintf(&b, ", %s: {}", members)
 			}
 			b.WriteString("}\n")
 		}
 	}
-	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}]}\n", section, n.loopback(rp).Addr())
+	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}], spt-switch: %s}\n", section, n.loopback(rp).Addr(), n.spt)
 	return b.String()
 }

@@ -131,8 +131,12 @@ func (n *Network) members() []*sim.Member {
 
 // join makes a host a member of a group that it is not in yet.
 func (n *Network) join() {
-	h := n.Hosts[n.rng.IntN(len(n.Hosts))].Host()
+	host := n.rng.IntN(len(n.Hosts))
+	h := n.Hosts[host].Host()
 	i := n.rng.IntN(len(n.Groups))
+	if n.older[host] {
+		i = n.rng.IntN(len(n.Groups) - 1)
+	}
 	g := n.Groups[i]
 	if slices.ContainsFunc(h.Members(), func(m *sim.Member) bool { return m.Group == g }) {
 		return

@@ -61,7 +61,9 @@ func (w *walk) joins(n *sim.Node, id engine.MachineID) {
 	}
 	entries, _ := w.ask(n, id, "entries").([]pimsm.EntryShow)
 	for _, e := range entries {
-		if e.Upstream == "Joined" {
+		// The DR of a source goes on registering if the RP does not say stop, as one without a wish for the SPT must
+		// not (RFC 7761 section 4.4.2); the Register tunnel is an outgoing interface.
+		if e.Upstream == "Joined" && e.Register != "Join" {
 			w.add("state", "%s: %v is Joined to %v", n.Name(), id, e.Key)
 		}
 	}
