@@ -211,7 +211,7 @@ func (s *source) tapped(packet []byte) {
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
 	// Until its own row is there, packets of a host come by the (*,*) row, which sends them nowhere.
 	a := arrival{iif: s.said.in, packet: packet, forwarded: s.installed || !directlyConnected(s)}
-	if a.iif == 0 {
+	if a.iif == 0 || !s.installed && s.g.said.wanted {
 		a.iif = s.tappedOn()
 	}
 	if s.decap != nil && a.iif == rpfInterface(s) {
