@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -59,6 +60,11 @@ type lab struct {
 // links.
 func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*frr) *lab {
 	t.Helper()
+	return startFS(t, topo, os.DirFS(dir), peers)
+}
+
+func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr) *lab {
+	t.Helper()
 	testneed.Root(t)
 	program, err := groved()
 	if err != nil {
@@ -76,7 +82,7 @@ func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*fr
 			foreign[a] = true
 		}
 	}
-	e, err := netns.New(t.Context(), os.DirFS(dir), topo, netns.Options{
+	e, err := netns.New(t.Context(), dir, topo, netns.Options{
 		Groved: program, RunDir: t.TempDir(), Programs: programs, Capture: capture,
 	})
 	if err != nil {
@@ -215,11 +221,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 // mroute returns an entry of a groved; nil if no protocol wants it.
 func (l *lab) mroute(node, source, group string) *grovev1.Mroute {
 	l.t.Helper()
-	family := grovev1.Family_FAMILY_IPV4
-	if addr(group).Is6() {
-		family = grovev1.Family_FAMILY_IPV6
-	}
-	answer := ask(l, l.Client(node).ListMroutes, &grovev1.ListMroutesRequest{Family: family, Group: group, Source: source})
+	answer := ask(l, l.Client(node).ListMroutes, &grovev1.ListMroutesRequest{Family: familyOf(group), Group: group, Source: source})
 	for _, m := range answer.Mroutes {
 		if m.Wanted {
 			return m
