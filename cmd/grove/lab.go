@@ -26,6 +26,7 @@ type labOptions struct {
 	seed   uint64
 	json   bool
 	quiet  bool
+	keep   bool
 }
 
 func labCommand() *cobra.Command {
@@ -65,6 +66,7 @@ Exit status: 0 all checks are true, 1 a check is not, 2 there is nothing to chec
 	f.Uint64Var(&o.seed, "seed", 1, "all chance of the simulator comes from this")
 	f.BoolVarP(&o.json, "json", "j", false, "print the result as JSON")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "leave the transitions out")
+	f.BoolVar(&o.keep, "keep", false, "netns: leave the nodes running at the end; 'grove lab down' removes them")
 	c.AddCommand(run)
 
 	c.AddCommand(&cobra.Command{
@@ -103,7 +105,12 @@ func (o *labOptions) run(ctx context.Context, out io.Writer, name string) (err e
 	if err != nil {
 		return err
 	}
+	kernel, onKernel := e.(*netns.Engine)
 	defer func() {
+		if o.keep && onKernel {
+			kernel.Keep()
+			return
+		}
 		if closing := e.Close(); err == nil {
 			err = closing
 		}
@@ -124,6 +131,10 @@ func (o *labOptions) run(ctx context.Context, out io.Writer, name string) (err e
 		err = enc.Encode(r)
 	} else {
 		p.Summary(r)
+		if o.keep && onKernel {
+			fmt.Fprintf(out, "\nThe nodes are still there: %s grove show ip mroute\nRemove them: grove lab down %s\n",
+				kernel.Enter(l.Topology.Nodes[0].Name), l.Name)
+		}
 	}
 	if err == nil && r.Status() != 0 {
 		return &exitError{status: r.Status()}

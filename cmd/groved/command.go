@@ -54,7 +54,7 @@ SIGHUP reads the configuration again; one with faults is refused whole, and the 
 		},
 	}
 	f := c.Flags()
-	f.StringVarP(&o.file, "config", "c", "/etc/grove/grove.yaml", "configuration file")
+	f.StringVarP(&o.file, "config", "c", "/etc/grove/grove.yml", "configuration file")
 	f.BoolVarP(&o.check, "check", "n", false, "check the configuration and exit")
 	f.BoolVarP(&o.show, "verbose", "v", false, "with -n, print the configuration with everything written out")
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warning or error; overrides the file")

@@ -11,8 +11,8 @@
 //
 // While a lab runs, or after it was run with --keep, its namespaces can be entered:
 //
-//	ip netns exec grove-06-pim-sm-r1 grove -s /run/grove/lab/06-pim-sm/r1.sock show ip mroute
+//	ip netns exec grove-06-pim-sm-r1 env GROVE_SOCKET=/run/grove/lab/06-pim-sm/r1.sock grove show ip mroute
 //
 // Nothing is left behind: Close ends the processes that the engine started and deletes its namespaces, and Down does
-// the same for a run that was killed.
+// the same for a run that was killed or kept.
 package netns

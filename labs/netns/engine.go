@@ -328,8 +328,8 @@ func (e *Engine) Warnings() []string {
 	return slices.Clone(e.warnings)
 }
 
-// Close implements script.Engine.
-func (e *Engine) Close() error {
+// leaveNodes ends what this process does in the lab: hosts send and receive no more, and nobody watches.
+func (e *Engine) leaveNodes() {
 	e.mu.Lock()
 	for _, s := range e.senders {
 		s.stop()
@@ -341,6 +341,22 @@ func (e *Engine) Close() error {
 	if e.cancel != nil {
 		e.cancel()
 	}
+}
+
+// Keep ends the engine and leaves the nodes running, for a person to look at. Down removes them.
+func (e *Engine) Keep() {
+	e.leaveNodes()
+	e.tasks.Wait()
+}
+
+// Enter returns the command line that runs a command in a node.
+func (e *Engine) Enter(node string) string {
+	return fmt.Sprintf("ip netns exec %s env GROVE_SOCKET=%s", spaceName(e.topo.Name, node), e.nodes[node].socket)
+}
+
+// Close implements script.Engine.
+func (e *Engine) Close() error {
+	e.leaveNodes()
 	var errs []error
 	for _, n := range e.order {
 		errs = append(errs, n.stop())
