@@ -151,3 +151,23 @@ func TestSameSeedSameBytes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkHop is one packet over one router: what a big simulation mostly does.
+func BenchmarkHop(b *testing.B) {
+	const routers = 100
+	n := newBig(b, 1, nil, routers, 1, routers-1)
+	n.sources[0].Stop()
+	n.Run(time.Minute)
+	src := n.sources[0]
+	before := n.Stats()
+	b.ReportAllocs()
+	for b.Loop() {
+		src.Start()
+		n.Run(50 * time.Microsecond)
+		src.Stop()
+		n.Run(100 * time.Millisecond)
+	}
+	hops := n.Stats().Data - before.Data
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(hops), "ns/hop")
+	b.ReportMetric(float64(hops)/float64(b.N), "hops/op")
+}

@@ -96,6 +96,12 @@ func (n *Network) churn() {
 		n.join()
 		n.send()
 	}
+	lossy := n.rng.IntN(3) == 0 // messages are lost, too, and everyone relies on repetition
+	for _, l := range n.Links() {
+		if lossy {
+			l.SetLoss(0.05)
+		}
+	}
 	for end := n.Now() + churn; n.Now() < end; {
 		switch n.rng.IntN(10) {
 		case 0, 1, 2:
@@ -112,6 +118,9 @@ func (n *Network) churn() {
 			n.heal()
 		}
 		n.Run(time.Duration(1+n.rng.IntN(10)) * time.Second)
+	}
+	for _, l := range n.Links() {
+		l.SetLoss(0)
 	}
 	if len(n.members()) == 0 {
 		n.join()
