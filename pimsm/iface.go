@@ -21,6 +21,9 @@ type iface struct {
 	runs    bool
 	primary netip.Addr // the address that we speak from
 	dr      bool       // I_am_DR(I)
+	// starting runs until whoever is on the link must have said Hello: he within Triggered_Hello_Delay of the start, or
+	// of the Hello that we say within it.
+	starting engine.Timer
 
 	oifs roll[*oif] // all per-interface state of entries
 	hops roll[*hop] // of the targets beyond
@@ -51,6 +54,7 @@ func (m *Machine) interfaceChange(e engine.InterfaceChange) {
 			return
 		}
 		i = &iface{m: m, id: e.ID}
+		i.starting.Do = func(time.Time) { i.resolveHops() }
 		m.ifaces[e.ID] = i
 		m.order = append(m.order, i)
 	}
@@ -107,12 +111,15 @@ func (i *iface) follow() {
 	runs, primary, dr := i.nb.Running(), i.nb.Primary(), i.nb.IAmDR()
 	if runs != i.runs {
 		i.runs = runs
+		i.m.timers.Stop(&i.starting)
+		if runs {
+			delay := i.m.cfg.Interfaces[i.link.Name].TriggeredHelloDelay
+			i.m.timers.Set(&i.starting, i.m.now.Add(2*delay))
+		}
 		if !runs {
 			i.lose("PIM stops on the interface")
 		}
-		for _, h := range i.hops.all {
-			h.t.resolve()
-		}
+		i.resolveHops()
 	}
 	if primary != i.primary {
 		i.primary = primary
@@ -183,6 +190,9 @@ func (m *Machine) removeInterface(i *iface) {
 
 func (t *target) dropHop(h *hop) {
 	h.iface.hops.remove(h, placeOfHop)
+	if h == t.kept {
+		t.kept = nil
+	}
 	for n, o := range t.hops {
 		if o == h {
 			t.hops = append(t.hops[:n:n], t.hops[n+1:]...)

@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //
 //	family 4|6                          before anything else
 //	config rp A [PREFIX] | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | go
-//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [prio N]   a new or changed interface
+//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [prio N] [delay D]   a new or changed interface; delay: Triggered_Hello_Delay
 //	down NAME | gone NAME
 //	path A via IF GW[,IF GW...] [metric N] [distance N] | path A connected IF | path A local IF | path A none
 //	hello IF FROM [genid N] [prio N] [hold D] [also A,...]
@@ -310,6 +310,9 @@ func (w *world) iface(f []string) error {
 		case "prio":
 			p, _ := strconv.Atoi(f[n+1])
 			nc.DRPriority = uint32(p)
+			n++
+		case "delay":
+			nc.TriggeredHelloDelay, _ = time.ParseDuration(f[n+1])
 			n++
 		default:
 			p, err := netip.ParsePrefix(f[n])

@@ -2,6 +2,7 @@ package pimsm
 
 import (
 	"net/netip"
+	"slices"
 
 	"grove/internal/engine"
 )
@@ -21,6 +22,7 @@ type target struct {
 	distance  uint32
 	cost      uint32
 	hops      []*hop // the usable ways, best first
+	kept      *hop   // the way of before, see waitsForNeighbor
 
 	iface *iface     // RPF_interface; nil: none, or PIM does not run there
 	nbr   netip.Addr // the PIM neighbor behind the next hop, by its primary address; invalid: NULL
@@ -71,6 +73,7 @@ func (t *target) release() {
 		return
 	}
 	t.dropHops()
+	t.keep(nil)
 	delete(t.m.targets, t.addr)
 	t.m.emit(engine.Untrack{Addr: t.addr})
 }
@@ -160,6 +163,11 @@ func (t *target) resolve() bool {
 			iface = h.iface
 		}
 	}
+	if t.waitsForNeighbor(iface, nbr) {
+		t.keep(t.iface)
+		return false
+	}
+	t.keep(nil)
 	if iface == t.iface && nbr == t.nbr {
 		return false
 	}
@@ -170,6 +178,29 @@ func (t *target) resolve() bool {
 	}
 	t.touch()
 	return true
+}
+
+// waitsForNeighbor says whether a new path is not used yet, because PIM has just started on its interface: the neighbor
+// there, if it is one, has not said Hello yet, and cannot be asked for anything. The way of before serves as long as its
+// neighbor is there.
+//
+// Deviation: RPF_interface(S) follows the MRIB at once by section 4.1.5. A link that heals would then stop the traffic
+// that goes round it until the Hellos are exchanged, for up to Triggered_Hello_Delay.
+func (t *target) waitsForNeighbor(iface *iface, nbr netip.Addr) bool {
+	return iface != nil && iface != t.iface && !nbr.IsValid() && !t.connected && !t.local && iface.starting.Running() &&
+		t.iface != nil && t.iface.runs && t.nbr.IsValid() && t.iface.nb.Neighbor(t.nbr) != nil
+}
+
+// keep has the target hang on the interface of the way of before, so that a change there finds it; nil: no more.
+func (t *target) keep(i *iface) {
+	if t.kept != nil {
+		t.kept.iface.hops.remove(t.kept, placeOfHop)
+		t.kept = nil
+	}
+	if i != nil {
+		t.kept = &hop{t: t, iface: i}
+		i.hops.add(t.kept, placeOfHop)
+	}
 }
 
 // stopsBeingRPF is "RPF_interface(S) stops being interface I" and "RPF_interface(RP(G)) stops being I" of Figures 8
@@ -199,7 +230,7 @@ func (t *target) touch() {
 
 // resolveHops works out anew which neighbors are behind the hops of an interface.
 func (i *iface) resolveHops() {
-	for _, h := range i.hops.all {
+	for _, h := range slices.Clone(i.hops.all) {
 		h.t.resolve()
 	}
 }

@@ -59,7 +59,8 @@ func newWalk(t *testing.T, seed uint64) *walk {
 		})
 		w.cfg.Interfaces[name] = neighbor.Config{
 			HelloPeriod: 30 * time.Second, HelloHoldtime: 105 * time.Second, DRPriority: 1, MaxNeighbors: 100,
-			PropagationDelay: 500 * time.Millisecond, OverrideInterval: 2500 * time.Millisecond,
+			TriggeredHelloDelay: pick(w.rng, 0, 5*time.Second),
+			PropagationDelay:    500 * time.Millisecond, OverrideInterval: 2500 * time.Millisecond,
 		}
 	}
 	for _, a := range []string{"239.1.1.1", "239.1.1.2", "232.1.1.1"} {
@@ -105,12 +106,12 @@ func (w *walk) randomPath(a netip.Addr) engine.Path {
 	n := w.rng.IntN(len(w.links))
 	switch {
 	case a == w.sources[2]:
-		p.Hops = []engine.NextHop{{If: 2}} // on the link b
+		p.Hops = []engine.NextHop{{If: w.links[1].ID}} // on the link b
 	case slices.Contains(w.rps, a) && w.rng.IntN(4) == 0:
-		p.Local, p.Hops = true, []engine.NextHop{{If: 1}}
+		p.Local, p.Hops = true, []engine.NextHop{{If: w.links[0].ID}}
 	case w.rng.IntN(10) == 0: // unreachable
 	default:
-		p.Hops = []engine.NextHop{{If: engine.IfID(n + 1), Gateway: w.neighbor(n, 1+w.rng.IntN(3))}}
+		p.Hops = []engine.NextHop{{If: w.links[n].ID, Gateway: w.neighbor(n, 1+w.rng.IntN(3))}}
 	}
 	return p
 }
@@ -126,7 +127,7 @@ func (w *walk) pim(link int, src netip.Addr, msg wire.Message) engine.Packet {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return engine.Packet{If: engine.IfID(link + 1), Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: b}
+	return engine.Packet{If: w.links[link].ID, Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: b}
 }
 
 // happen makes one random thing happen.
@@ -135,7 +136,7 @@ func (w *walk) happen() {
 	link := rng.IntN(len(w.links))
 	g, s := pick(rng, w.groups...), pick(rng, w.sources...)
 	from := w.neighbor(link, 1+rng.IntN(2))
-	id := engine.IfID(link + 1)
+	id := w.links[link].ID
 	switch n := rng.IntN(100); {
 	case n < 12: // Hello, of some priority and Generation ID
 		h := &wire.Hello{Options: []wire.Option{
@@ -190,6 +191,20 @@ func (w *walk) happen() {
 		a := pick(rng, append(slices.Clone(w.sources), w.rps...)...)
 		w.paths[a] = w.randomPath(a)
 		w.tell(fmt.Sprintf("path %+v", w.paths[a]), w.paths[a])
+	case n < 89 && rng.IntN(3) == 0: // an interface is replaced by another of its name
+		l := &w.links[link]
+		w.tell("gone "+l.Name, engine.InterfaceChange{Interface: *l, Gone: true})
+		w.check()
+		old := l.ID
+		l.ID += 100
+		w.tell(fmt.Sprintf("interface %+v", *l), engine.InterfaceChange{Interface: *l})
+		for a, p := range engine.SortedAddrs(w.paths) {
+			if len(p.Hops) > 0 && p.Hops[0].If == old {
+				p.Hops = []engine.NextHop{{If: l.ID, Gateway: p.Hops[0].Gateway}}
+				w.paths[a] = p
+				w.tell(fmt.Sprintf("path %+v", p), p)
+			}
+		}
 	case n < 90: // an interface goes down or up, gets another address
 		l := &w.links[link]
 		if rng.IntN(3) == 0 {
@@ -378,7 +393,11 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 			p.sptbit = true
 		}
 		out, _ := p.packet(iif)
-		bit := byLinkName(w.m, iif).bit
+		i := byLinkName(w.m, iif)
+		if i == nil {
+			continue
+		}
+		bit := i.bit
 		if bit == s.said.in {
 			got := setOf(w.m, s.said.out)
 			if s.said.register.IsValid() {
@@ -399,7 +418,7 @@ func (w *walk) leave() {
 		w.links[n].Up = true
 		w.tell("up", engine.InterfaceChange{Interface: w.links[n]})
 		for _, g := range w.groups {
-			w.tell("leave", engine.Membership{If: engine.IfID(n + 1), Group: g})
+			w.tell("leave", engine.Membership{If: w.links[n].ID, Group: g})
 		}
 	}
 	w.wait(2000 * time.Second)
