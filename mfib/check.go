@@ -98,8 +98,9 @@ func (m *Machine) activity(e *entry, w *want) {
 	total := e.total()
 	packets := total.packets - w.packets
 	wrong := total.wrongIf - w.wrongPackets
-	w.packets, w.wrongPackets, w.reported = total.packets, total.wrongIf, m.now.UnixNano()
+	bytes := total.bytes - w.bytes
+	w.packets, w.wrongPackets, w.bytes, w.reported = total.packets, total.wrongIf, total.bytes, m.now.UnixNano()
 	if packets > 0 {
-		m.emit(engine.Activity{To: w.by.id, Key: e.key, Packets: packets - wrong, WrongIf: wrong})
+		m.emit(engine.Activity{To: w.by.id, Key: e.key, Packets: packets - wrong, Bytes: bytes, WrongIf: wrong})
 	}
 }

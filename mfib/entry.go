@@ -56,6 +56,7 @@ type want struct {
 	told         string // the fault that the component has been told of
 	packets      uint64 // at the last Activity, in all
 	wrongPackets uint64
+	bytes        uint64
 	reported     int64         // when the last Activity was, UnixNano
 	timer        *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
 }
@@ -131,7 +132,8 @@ func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
 	w := e.wantOf(c)
 	if w == nil {
 		total := e.total()
-		w = &want{by: c, reported: m.now.UnixNano(), packets: total.packets, wrongPackets: total.wrongIf}
+		w = &want{by: c, reported: m.now.UnixNano(), packets: total.packets, wrongPackets: total.wrongIf,
+			bytes: total.bytes}
 		e.wants = append(e.wants, w)
 		slices.SortFunc(e.wants, func(a, b *want) int { return compareComponents(a.by, b.by) })
 	}
