@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -266,14 +267,14 @@ func (e *Engine) Do(ctx context.Context, a script.Action) error {
 	case a.Cut != "":
 		return e.setLink(a.Cut, false)
 	case a.Reload != nil:
-		return e.reload(a.Reload)
+		return e.reload(ctx, a.Reload)
 	default:
 		return e.setLink(a.Heal, true)
 	}
 }
 
 // reload gives a groved another configuration and asks it to read it.
-func (e *Engine) reload(r *script.Reload) error {
+func (e *Engine) reload(ctx context.Context, r *script.Reload) error {
 	data, err := fs.ReadFile(e.lab, r.Config)
 	if err != nil {
 		return err
@@ -282,7 +283,26 @@ func (e *Engine) reload(r *script.Reload) error {
 	if err := os.WriteFile(n.config, data, 0o644); err != nil {
 		return err
 	}
-	return n.cmd.Process.Signal(syscall.SIGHUP)
+	const done, refused = "configuration reloaded", "configuration not reloaded"
+	before := len(n.log.String())
+	if err := n.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for {
+		switch said := n.log.String()[before:]; {
+		case strings.Contains(said, refused):
+			return fmt.Errorf("%s: %s:\n%s", n.Name, refused, said)
+		case strings.Contains(said, done):
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: reload: %w", n.Name, ctx.Err())
+		}
+	}
 }
 
 // setLink sets both ends of a link: a cut cable is seen on both sides.

@@ -20,7 +20,7 @@ type Finding struct {
 // mark is the state of a run when a step began: some checks ask what is new since.
 type mark struct {
 	transitions int
-	received    map[hostGroup]int
+	received    map[hostGroup]Received
 }
 
 type hostGroup struct {
@@ -242,7 +242,8 @@ func (e *evaluator) tree(c *TreeCheck) (Finding, error) {
 
 func (e *evaluator) received(c *ReceivedCheck) Finding {
 	r := e.engine.Received(c.Host, c.Group)
-	fresh := r.Packets - e.since.received[hostGroup{c.Host, c.Group}]
+	before := e.since.received[hostGroup{c.Host, c.Group}]
+	fresh := r.Packets - before.Packets
 	f := Finding{
 		True:  r.Packets >= c.AtLeast && fresh >= c.New,
 		Found: fmt.Sprintf("%d received, %d of them new, %d lost, %d duplicates", r.Packets, fresh, r.Lost, r.Duplicates),
@@ -265,6 +266,10 @@ func (e *evaluator) received(c *ReceivedCheck) Finding {
 	if c.Duplicates != nil {
 		f.True = f.True && r.Duplicates <= *c.Duplicates
 		words = append(words, fmt.Sprintf("at most %d duplicates", *c.Duplicates))
+	}
+	if c.NewDuplicates != nil {
+		f.True = f.True && r.Duplicates-before.Duplicates <= *c.NewDuplicates
+		words = append(words, fmt.Sprintf("at most %d new duplicates", *c.NewDuplicates))
 	}
 	f.Check = c.Host + " " + strings.Join(words, ", ")
 	return f

@@ -96,13 +96,13 @@ func runStep(ctx context.Context, t *Topology, step *Step, e Engine, report func
 	r := &StepResult{Name: step.Name, Start: e.Now()}
 	eval := &evaluator{ctx: ctx, engine: e, topo: t, since: mark{
 		transitions: len(e.Transitions()),
-		received:    map[hostGroup]int{},
+		received:    map[hostGroup]Received{},
 	}}
 	checks := append(append([]Check(nil), step.Until...), step.Check...)
 	for _, c := range checks {
 		if c.Received != nil {
 			at := hostGroup{c.Received.Host, c.Received.Group}
-			eval.since.received[at] = e.Received(at.host, at.group).Packets
+			eval.since.received[at] = e.Received(at.host, at.group)
 		}
 	}
 	for _, a := range step.Do {

@@ -121,6 +121,8 @@ type ReceivedCheck struct {
 	New        int        `yaml:"new"`        // packets since the step began
 	Lost       *int       `yaml:"lost"`       // at most; not said: any
 	Duplicates *int       `yaml:"duplicates"` // at most; not said: any
+	// NewDuplicates is how many duplicates may have come since the step began; not said: any.
+	NewDuplicates *int `yaml:"new-duplicates"`
 }
 
 // TransitionCheck: such a transition happened since the step began. Empty fields match anything.
