@@ -22,7 +22,6 @@ type drivers struct {
 type driven struct {
 	*socket
 	to      engine.MachineID
-	deaf    bool
 	reading sync.WaitGroup
 }
 
@@ -46,17 +45,17 @@ func compareIDs(a, b engine.MachineID) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Table, b.Table))
 }
 
-// socketOf says which socket a machine speaks by; false: by none. IGMP is heard on the multicast routing socket.
-func socketOf(id engine.MachineID) (key socketKey, deaf, ok bool) {
+// socketOf says which socket a machine speaks by; false: by none.
+func socketOf(id engine.MachineID) (key socketKey, ok bool) {
 	switch {
 	case id.Protocol == engine.IGMP && id.Family == engine.IPv4:
-		return socketKey{engine.IPv4, engine.ProtoIGMP}, true, true
+		return socketKey{engine.IPv4, engine.ProtoIGMP}, true
 	case id.Protocol == engine.IGMP:
-		return socketKey{engine.IPv6, engine.ProtoICMPv6}, false, true
+		return socketKey{engine.IPv6, engine.ProtoICMPv6}, true
 	case id.Protocol == engine.PIMSM:
-		return socketKey{id.Family, engine.ProtoPIM}, false, true
+		return socketKey{id.Family, engine.ProtoPIM}, true
 	}
-	return socketKey{}, false, false
+	return socketKey{}, false
 }
 
 // open opens what the machines need and is not open yet, in the namespace.
@@ -70,13 +69,13 @@ func (d *drivers) open(machines map[engine.MachineID]any, space namespace) error
 				}
 				d.planes[id] = p
 			}
-			if key, deaf, ok := socketOf(id); ok {
+			if key, ok := socketOf(id); ok {
 				if d.sockets[key] == nil {
-					s, err := openSocket(key, deaf)
+					s, err := openSocket(key)
 					if err != nil {
 						return err
 					}
-					d.sockets[key] = &driven{socket: s, to: id, deaf: deaf}
+					d.sockets[key] = &driven{socket: s, to: id}
 				}
 			}
 			if d.groups[id.Family] == nil {
@@ -96,7 +95,7 @@ func (d *drivers) start(b *inbox) {
 		}
 	}
 	for _, s := range d.sockets {
-		if s.deaf || d.started[s] {
+		if d.started[s] {
 			continue
 		}
 		d.started[s] = true
@@ -121,7 +120,7 @@ func (d *drivers) close(machines map[engine.MachineID]any) error {
 	families := make(map[engine.Family]bool)
 	for id := range machines {
 		families[id.Family] = true
-		if key, _, ok := socketOf(id); ok {
+		if key, ok := socketOf(id); ok {
 			needed[key] = true
 		}
 	}

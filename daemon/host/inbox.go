@@ -21,14 +21,15 @@ var bounds = [classes]int{control: 8192, alert: 8192, whole: 2048}
 
 var classNames = [classes]string{"control packets", "upcalls", "whole-packet upcalls"}
 
-// inbox is the queue between the goroutines that read sockets and the loop. It keeps the order of arrival, over all
-// classes: whether a native packet or its Register came first decides whether a receiver gets it twice. The bounds
-// keep the wait of a control packet behind upcalls within tens of milliseconds.
+// inbox is the queue between the goroutines that read sockets and the loop. Control packets and whole packets keep the
+// order of their arrival: whether a native packet or its Register came first decides whether a receiver gets it twice.
+// Alerts, which say nothing that a later one would not, come behind them, but never less than a quarter of the time.
 type inbox struct {
 	ready chan struct{} // holds a token when there is something to take
 
 	mu      sync.Mutex
-	items   []item
+	ordered []item // control and whole
+	alerts  []item
 	waiting [classes]int
 	taken   [classes]uint64
 	dropped [classes]uint64
@@ -54,7 +55,11 @@ func (b *inbox) put(items []item) {
 			continue
 		}
 		b.waiting[it.class]++
-		b.items = append(b.items, it)
+		if it.class == alert {
+			b.alerts = append(b.alerts, it)
+		} else {
+			b.ordered = append(b.ordered, it)
+		}
 	}
 	b.mu.Unlock()
 	b.wake()
@@ -70,19 +75,28 @@ func (b *inbox) wake() {
 // take moves the first items, n at most, to into. If more are left, ready has a token again.
 func (b *inbox) take(into []item, n int) []item {
 	b.mu.Lock()
-	n = min(n, len(b.items))
-	into = append(into, b.items[:n]...)
-	for _, it := range b.items[:n] {
+	before := len(into)
+	into = shift(into, &b.ordered, n-min(len(b.alerts), n/4))
+	into = shift(into, &b.alerts, n-(len(into)-before))
+	for _, it := range into[before:] {
 		b.waiting[it.class]--
 		b.taken[it.class]++
 	}
-	rest := copy(b.items, b.items[n:])
-	clear(b.items[rest:])
-	b.items = b.items[:rest]
+	rest := len(b.ordered) + len(b.alerts)
 	b.mu.Unlock()
 	if rest > 0 {
 		b.wake()
 	}
+	return into
+}
+
+// shift moves the first items of from, n at most, to into.
+func shift(into []item, from *[]item, n int) []item {
+	n = min(n, len(*from))
+	into = append(into, (*from)[:n]...)
+	rest := copy(*from, (*from)[n:])
+	clear((*from)[rest:])
+	*from = (*from)[:rest]
 	return into
 }
 

@@ -43,3 +43,37 @@ func TestInboxStormStarvesNobody(t *testing.T) {
 		}
 	}
 }
+
+// Control and whole packets stay in order; alerts wait for them, but not for ever.
+func TestInboxOrder(t *testing.T) {
+	b := newInbox()
+	for i := range 100 {
+		for _, c := range []class{alert, control, whole} {
+			b.put([]item{{c, engine.MachineID{}, engine.Packet{TTL: uint8(i)}}})
+		}
+	}
+	var order []item
+	for round := range 4 {
+		before := len(order)
+		order = b.take(order, 80)
+		alerts := 0
+		for _, it := range order[before:] {
+			if it.class == alert {
+				alerts++
+			}
+		}
+		if want := []int{20, 20, 20, 40}[round]; alerts != want {
+			t.Errorf("round %d: %d alerts, want %d", round, alerts, want)
+		}
+	}
+	n := 0
+	for _, it := range order {
+		if it.class == alert {
+			continue
+		}
+		if want := []class{control, whole}[n%2]; it.class != want || it.what.(engine.Packet).TTL != uint8(n/2) {
+			t.Fatalf("item %d is out of order", n)
+		}
+		n++
+	}
+}

@@ -309,12 +309,13 @@ func (k *keeper) remove(h *Host, old *keeper) {
 		}
 	}
 	for key := range engine.SortedFunc(old.routes, compareKeys) {
-		if _, stays := k.routes[key]; stays || len(h.view.routes[key]) == 0 {
+		if _, stays := k.routes[key]; stays {
 			continue
 		}
 		r := &netlink.Route{Dst: ipNet(key.prefix), Priority: int(key.metric), Protocol: unix.RTPROT_STATIC}
-		err := h.handle.RouteDel(r)
-		h.log.Infof("route %s removed%s", describe(key, nil), because(err))
+		if err := h.handle.RouteDel(r); !errors.Is(err, syscall.ESRCH) { // it went with its link
+			h.log.Infof("route %s removed%s", describe(key, nil), because(err))
+		}
 	}
 }
 

@@ -45,6 +45,9 @@ func (p *plane) read(b *inbox) {
 	add := func(event engine.Event, index int) {
 		switch ev := event.(type) {
 		case engine.Packet:
+			if heardElsewhere(&ev) {
+				return
+			}
 			items = append(items, item{control, p.igmp, arrival{ev, index}})
 		case engine.Upcall:
 			c := alert

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
@@ -40,9 +39,11 @@ type socket struct {
 	oob  []byte // of send
 }
 
-// openSocket opens a raw socket in the namespace of the calling thread. A deaf one only sends: IGMP is heard on the
-// multicast routing socket, and a second copy would only cost.
-func openSocket(key socketKey, deaf bool) (*socket, error) {
+// openSocket opens a raw socket in the namespace of the calling thread.
+//
+// The kernel hands IGMP to the multicast routing socket, where a storm of upcalls would push it out. Asking for Router
+// Alert brings it here as well, what is addressed to the groups of hosts included (heardElsewhere says what is not).
+func openSocket(key socketKey) (*socket, error) {
 	network := "ip4:" + strconv.Itoa(int(key.proto))
 	options := [][3]int{
 		{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
@@ -70,11 +71,8 @@ func openSocket(key socketKey, deaf bool) (*socket, error) {
 	}
 	switch {
 	case err != nil:
-	case deaf:
-		var nothing []bpf.RawInstruction
-		if nothing, err = bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}}); err == nil {
-			err = ipv4.NewPacketConn(conn).SetBPF(nothing)
-		}
+	case key.proto == engine.ProtoIGMP:
+		err = setInts(conn, [][3]int{{unix.IPPROTO_IP, unix.IP_ROUTER_ALERT, 1}})
 	case key.proto == engine.ProtoICMPv6:
 		var mld ipv6.ICMPFilter
 		mld.SetAll(true)
@@ -178,6 +176,10 @@ func (s *socket) receive(deliver func([]arrival)) {
 		deliver(arrivals)
 	}
 }
+
+// heardElsewhere says that an IGMP packet from the multicast routing socket came to the raw IGMP socket as well. What
+// did not is from hosts that send reports to a group without Router Alert: IGMPv1, and some of IGMPv2.
+func heardElsewhere(p *engine.Packet) bool { return p.RouterAlert || p.Dst.IsLinkLocalMulticast() }
 
 // arrival is a packet and the kernel's index of the interface where it came in.
 type arrival struct {

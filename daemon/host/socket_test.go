@@ -52,8 +52,8 @@ func TestSocketsCarryAllFields(t *testing.T) {
 			key := socketKey{f, c.send.Proto}
 			var from, to *socket
 			var err, err2 error
-			a.Do(func() { from, err = openSocket(key, false) })
-			b.Do(func() { to, err2 = openSocket(key, false) })
+			a.Do(func() { from, err = openSocket(key) })
+			b.Do(func() { to, err2 = openSocket(key) })
 			if err := errors.Join(err, err2); err != nil {
 				t.Fatal(err)
 			}

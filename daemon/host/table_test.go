@@ -61,11 +61,14 @@ func TestDeletedRowComesBack(t *testing.T) {
 	numbers := l.join(t)
 	l.joined(t)
 	l.send(t, 0, 20, time.Millisecond)
-	for range 20 {
+	var got []uint32
+	for len(got) < 20 {
 		select {
-		case <-numbers:
+		case n := <-numbers:
+			got = append(got, n)
 		case <-time.After(5 * time.Second):
-			t.Fatal("a packet is missing")
+			l.state(t)
+			t.Fatalf("a packet is missing: %v", got)
 		}
 	}
 	there := func() bool { return strings.Contains(rows(l.r3), hex4(l.group)+" "+hex4(l.src)) }
@@ -135,7 +138,7 @@ interfaces:
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 2*time.Second, "the membership", func() bool {
+	eventually(t, 5*time.Second, "the membership", func() bool {
 		return strings.Contains(fmt.Sprint(ask[any](t, h, igmp, "groups")), "239.200.0.1")
 	})
 	heard := time.Since(join)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -121,10 +122,14 @@ func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
-// Addr gives an interface an address, such as "10.0.0.1/24".
+// Addr gives an interface an address, such as "10.0.0.1/24", which can be used at once.
 func (s *Space) Addr(name, prefix string) {
 	s.t.Helper()
-	s.must(s.netlink.AddrAdd(s.link(name), &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(prefix))}))
+	a := &netlink.Addr{IPNet: ipNet(netip.MustParsePrefix(prefix))}
+	if a.IP.To4() == nil {
+		a.Flags = syscall.IFA_F_NODAD
+	}
+	s.must(s.netlink.AddrAdd(s.link(name), a))
 }
 
 // DelAddr takes an address away.
