@@ -112,6 +112,13 @@ func (o *oracle) recompute() {
 	}
 }
 
+// forget lets a router that has started anew be told all there is.
+func (o *oracle) forget(n *Node) {
+	delete(o.told, n.index)
+	o.changes++
+	o.sim.After(0, o.recompute)
+}
+
 func (o *oracle) tell(n *Node, p netip.Prefix, told map[int32]known, i int32, now known) {
 	old, was := told[i]
 	if len(now.hops) == 0 {

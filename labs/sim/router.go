@@ -16,6 +16,7 @@ type Router struct {
 	node    *Node
 	config  *config.Config
 	machine engine.Machine
+	fresh   func() engine.Machine // makes the machine of a new start
 	table   uint32
 	planes  [2]*plane.Plane
 	ports   [2][engine.MaxVIFs]*Port // by family and VIF
@@ -47,25 +48,53 @@ type RouterOptions struct {
 // AddRouter makes a router with the configuration c, as daemon/config read it. Its interfaces appear when links are
 // attached to it; they have the addresses that the configuration names.
 func (s *Sim) AddRouter(name string, c *config.Config, o RouterOptions) *Node {
-	var m engine.Machine = router.New(s.rng("router " + name))
-	if o.Wrap != nil {
-		m = o.Wrap(m)
-	}
-	return s.addRouter(name, c, m)
+	rng := s.rng("router " + name)
+	return s.addRouter(name, c, func() engine.Machine {
+		var m engine.Machine = router.New(rng)
+		if o.Wrap != nil {
+			m = o.Wrap(m)
+		}
+		return m
+	})
 }
 
-func (s *Sim) addRouter(name string, c *config.Config, m engine.Machine) *Node {
+func (s *Sim) addRouter(name string, c *config.Config, fresh func() engine.Machine) *Node {
 	n := s.addNode(name)
-	r := &Router{node: n, config: c, machine: m, table: c.Table, groups: make(map[hostGroup]struct{})}
+	r := &Router{node: n, config: c, fresh: fresh, table: c.Table}
+	r.reset()
+	n.router = r
+	n.lo.addrs = n.configured("lo")
+	return n
+}
+
+// reset gives the router new machines and empty planes.
+func (r *Router) reset() {
+	r.machine = r.fresh()
+	r.groups = make(map[hostGroup]struct{})
+	r.routes, r.inbox = nil, nil
+	r.ports = [2][engine.MaxVIFs]*Port{}
+	for _, p := range r.node.ports {
+		if p != nil {
+			p.vif = [2]int8{-1, -1}
+		}
+	}
 	for i, f := range []engine.Family{engine.IPv4, engine.IPv6} {
 		p := plane.New(f)
 		p.Out = func(v engine.VIF, d *plane.Datagram) { r.out(i, v, d) }
 		p.Upcall = func(u engine.Upcall) { r.inbox = append(r.inbox, engine.Addressed{To: r.id(engine.MFIB, f), Event: u}) }
 		r.planes[i] = p
 	}
-	n.router = r
-	n.lo.addrs = n.configured("lo")
-	return n
+}
+
+// Restart ends the router's process without a goodbye and starts it anew: what it knew is gone, and with it what the
+// planes forwarded.
+func (r *Router) Restart() {
+	r.node.sim.tracef("%s restart", r.node.name)
+	r.reset()
+	r.node.start()
+	if o := r.node.sim.oracle; o != nil {
+		o.forget(r.node)
+	}
 }
 
 func (r *Router) id(p engine.Protocol, f engine.Family) engine.MachineID {

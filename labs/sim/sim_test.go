@@ -120,7 +120,7 @@ func line(t *testing.T, routers int, o Options, static string, lo LinkOptions) *
 		}
 		m := &fake{sim: w.Sim}
 		w.m = append(w.m, m)
-		w.n = append(w.n, w.addRouter(fmt.Sprintf("r%d", i), c, m))
+		w.n = append(w.n, w.addRouter(fmt.Sprintf("r%d", i), c, func() engine.Machine { return m }))
 	}
 	for i := 1; i < routers; i++ {
 		w.AddLink(fmt.Sprintf("l%d", i), lo, End{Node: w.n[i-1], If: "eth2"}, End{Node: w.n[i], If: "eth1"})
@@ -469,5 +469,25 @@ func TestCapture(t *testing.T) {
 	}
 	if string(text) != want.String() {
 		t.Errorf("tshark says\n%swant\n%s", text, want.String())
+	}
+}
+
+// TestRestart: a router that starts anew is told everything again, and its plane is empty.
+func TestRestart(t *testing.T) {
+	only := netip.MustParsePrefix("10.255.0.2/32")
+	w := line(t, 2, Options{Announce: func(p netip.Prefix) bool { return p == only }}, "", LinkOptions{})
+	w.Run(time.Second)
+	first := w.m[0].take()
+	w.forward(0, "239.1.1.1", "lo", "eth2")
+	w.n[0].Router().Restart()
+	w.Run(0)
+	again := w.m[0].take()
+	for i := range again {
+		again[i] = strings.TrimPrefix(again[i], "1s ")
+		first[i] = strings.TrimPrefix(first[i], "0s ")
+	}
+	expect(t, "after the restart", again, first...)
+	if w.n[0].Router().Plane(engine.IPv4).Rows() != 0 {
+		t.Error("the plane has rows")
 	}
 }

@@ -10,7 +10,7 @@ import (
 // How long Play waits.
 const (
 	start  = 45 * time.Second  // Hellos, elections, first queries
-	churn  = 150 * time.Second // joins, leaves, sources and failures at random
+	churn  = 150 * time.Second // joins, leaves, sources, failures and restarts at random
 	rest   = 330 * time.Second // the longest timers: what vanished is forgotten
 	quick  = 40 * time.Second  // what is triggered is over
 	window = 5 * time.Second   // of observation
@@ -31,7 +31,7 @@ func (n *Network) Play(all bool) []Moment {
 		name string
 		do   func() []Violation
 	}{
-		{"at rest after joins, leaves and failures", func() []Violation {
+		{"at rest after joins, leaves, failures and restarts", func() []Violation {
 			n.Run(start)
 			n.churn()
 			n.Run(rest)
@@ -103,7 +103,7 @@ func (n *Network) churn() {
 		}
 	}
 	for end := n.Now() + churn; n.Now() < end; {
-		switch n.rng.IntN(10) {
+		switch n.rng.IntN(11) {
 		case 0, 1, 2:
 			n.join()
 		case 3, 4:
@@ -116,6 +116,8 @@ func (n *Network) churn() {
 			n.cut()
 		case 9:
 			n.heal()
+		case 10:
+			n.Routers[n.rng.IntN(len(n.Routers))].Router().Restart()
 		}
 		n.Run(time.Duration(1+n.rng.IntN(10)) * time.Second)
 	}
