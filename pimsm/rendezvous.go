@@ -21,7 +21,9 @@ type decap struct {
 	order    []uint64 // of seen; the oldest goes
 	next     int
 	caughtUp bool
-	ceased   engine.Timer // runs while Registers come
+	// ceased runs while Registers come; after one that no Register-Stop answered, for as long as the flow may be silent,
+	// so that a flow whose second packet is late is watched when that packet comes both natively and in a Register.
+	ceased engine.Timer
 }
 
 // maxSeen is how many packets Registers may lag behind the native ones; more are forwarded twice.
@@ -125,7 +127,7 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 		m.touchSource(s)
 		return
 	}
-	s.registersCome(src, dst)
+	s.registersCome(src, dst, sentRegisterStop)
 	// Deviation: section 4.4.2, note (+), would have the packet rejoin the normal forwarding path, from the
 	// decapsulation interface. It is forwarded by hand instead, because the row of (S,G) has RPF_interface(S) as its
 	// incoming interface from the first Register on: the moment the first native packet arrives it is forwarded, and
@@ -152,8 +154,8 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 	}
 }
 
-// registersCome keeps the state of the decapsulation while Registers come.
-func (s *source) registersCome(src, dst netip.Addr) {
+// registersCome keeps the state of the decapsulation while Registers come, stopped says that they will not for long.
+func (s *source) registersCome(src, dst netip.Addr, stopped bool) {
 	m := s.m
 	if s.decap == nil {
 		s.decap = &decap{}
@@ -164,13 +166,19 @@ func (s *source) registersCome(src, dst netip.Addr) {
 		m.touchSource(s)
 	}
 	s.decap.from, s.decap.rp = src, dst
-	m.timers.Set(&s.decap.ceased, m.now.Add(m.cfg.RegisterProbe))
+	wait := m.cfg.KeepalivePeriod
+	if stopped {
+		wait = m.cfg.RegisterProbe
+	}
+	m.timers.Set(&s.decap.ceased, m.now.Add(wait))
 }
 
 // seenNatively: the SPTbit is set. The DR is told to stop at once, and not at its next Register.
 func (s *source) seenNatively() {
 	if s.decap != nil && iAmRP(s.g) {
-		s.m.sendRegisterStop(s.addr, s.g.addr, s.decap.rp, s.decap.from)
+		m := s.m
+		m.sendRegisterStop(s.addr, s.g.addr, s.decap.rp, s.decap.from)
+		m.timers.Set(&s.decap.ceased, m.now.Add(m.cfg.RegisterProbe))
 	}
 }
 

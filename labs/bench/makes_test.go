@@ -1,0 +1,17 @@
+package bench
+
+import (
+	"testing"
+
+	"grove/internal/engine"
+)
+
+// makes are the routers that are measured, one after the other in the same run.
+var makes = []struct {
+	name     string
+	build    func(b *testing.B, dir, node string) router
+	families []engine.Family
+	groups   []int
+}{
+	{"grove", newGroved, []engine.Family{engine.IPv4, engine.IPv6}, []int{5000, 10_000, 20_000, 40_000}},
+}
