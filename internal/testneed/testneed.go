@@ -37,6 +37,16 @@ func Built(t testing.TB, name, how string) string {
 	return path
 }
 
+// Peer needs another router, which tools/install-test-needs unpacks below .tools/peers, and returns its folder.
+func Peer(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(Module(t), ".tools", "peers", name)
+	if _, err := os.Stat(filepath.Join(path, ".complete")); err != nil {
+		missing(t, "needs %s: run tools/install-test-needs", name)
+	}
+	return path
+}
+
 // Module returns the root of the module that the test is in.
 func Module(t testing.TB) string {
 	t.Helper()

@@ -41,13 +41,7 @@ type daemon struct {
 // "!daemon NAME".
 func newFRR(t *testing.T, file string) *frr {
 	t.Helper()
-	f := &frr{root: filepath.Join(testneed.Module(t), ".tools", "peers", "frr"), config: map[string][]byte{}}
-	if _, err := os.Stat(f.root); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs FRR: run tools/install-test-needs")
-		}
-		t.Skip("needs FRR: run tools/install-test-needs")
-	}
+	f := &frr{root: testneed.Peer(t, "frr"), config: map[string][]byte{}}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,24 @@
 package interop
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+	"github.com/gopacket/gopacket/pcapgo"
+
+	"grove/internal/engine"
+	"grove/internal/ip"
+	pimwire "grove/internal/pim/wire"
 	"grove/internal/testneed"
 )
 
@@ -33,6 +44,28 @@ const (
 // returns how often each control message was seen.
 func judge(t *testing.T, capture string, foreign map[string]bool) map[message]int {
 	t.Helper()
+	seen, faults := read(t, capture)
+	for _, f := range faults {
+		if foreign[f.source] {
+			t.Log("not ours: ", f.text)
+		} else {
+			t.Error(f.text)
+		}
+	}
+	var list []string
+	for _, m := range slices.Sorted(maps.Keys(seen)) {
+		list = append(list, fmt.Sprintf("%d %s", seen[m], m))
+	}
+	t.Logf("tshark finds fault with %d of what was on the wire: %s", len(faults), strings.Join(list, ", "))
+	return seen
+}
+
+// fault is what tshark finds wrong with a message.
+type fault struct{ source, text string }
+
+// read has tshark read a capture, and counts the control messages.
+func read(t *testing.T, capture string) (map[message]int, []fault) {
+	t.Helper()
 	tshark := testneed.Tool(t, "tshark")
 	args := []string{
 		"-r", capture, "-o", "ip.check_checksum:TRUE", "-T", "fields",
@@ -44,9 +77,10 @@ func judge(t *testing.T, capture string, foreign map[string]bool) map[message]in
 	out, err := exec.Command(tshark, args...).Output()
 	if err != nil {
 		t.Errorf("tshark: %v", err)
-		return nil
+		return nil, nil
 	}
-	seen, faults := map[message]int{}, 0
+	seen := map[message]int{}
+	var faults []fault
 	for _, line := range strings.Split(strings.TrimRight(string(out), "\n"), "\n") {
 		values := strings.Split(line, "\t")
 		if len(values) != len(fields) {
@@ -62,23 +96,13 @@ func judge(t *testing.T, capture string, foreign map[string]bool) map[message]in
 		m, checksum := name(first)
 		if all["_ws.malformed"] != "" || strings.Contains(all["_ws.expert.severity"], severityError) || checksum != good ||
 			first["ip.src"] != "" && first["ip.checksum.status"] != good {
-			finding := fmt.Sprintf("tshark finds fault with %s of %s%s (frame %s): malformed %q, checksums %q and %q, %s", m, first["ip.src"],
-				first["ipv6.src"], first["frame.number"], all["_ws.malformed"], checksum, first["ip.checksum.status"], all["_ws.expert.message"])
-			if foreign[first["ip.src"]] {
-				t.Log("not ours: ", finding)
-			} else {
-				t.Error(finding)
-			}
-			faults++
+			faults = append(faults, fault{first["ip.src"] + first["ipv6.src"], fmt.Sprintf(
+				"tshark finds fault with %s of %s%s (frame %s): malformed %q, checksums %q and %q, %s", m, first["ip.src"], first["ipv6.src"],
+				first["frame.number"], all["_ws.malformed"], checksum, first["ip.checksum.status"], all["_ws.expert.message"])})
 		}
 		seen[m]++
 	}
-	var list []string
-	for _, m := range slices.Sorted(maps.Keys(seen)) {
-		list = append(list, fmt.Sprintf("%d %s", seen[m], m))
-	}
-	t.Logf("tshark finds fault with %d of what was on the wire: %s", faults, strings.Join(list, ", "))
-	return seen
+	return seen, faults
 }
 
 var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert"}
@@ -131,4 +155,47 @@ func queryName(version string, general bool, sources string) string {
 		return "Query " + version + " of a group"
 	}
 	return "Query " + version + " of sources"
+}
+
+// TestJudge: what is right is named and passes; a wrong octet anywhere in a message, and one that is cut short, do not.
+func TestJudge(t *testing.T) {
+	testneed.Tool(t, "tshark")
+	src, dst := addr("10.0.0.1"), addr("224.0.0.13")
+	hello, err := pimwire.Encode(&pimwire.Hello{Options: []pimwire.Option{pimwire.Holdtime(105 * time.Second), pimwire.GenerationID(7)}}, src, dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packets := [][]byte{(&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello}).Append(nil)}
+	for i := range hello {
+		bad := bytes.Clone(hello)
+		bad[i] ^= 1
+		packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: bad}).Append(nil))
+	}
+	packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello[:len(hello)-1]}).Append(nil))
+
+	name := filepath.Join(t.TempDir(), "judge.pcap")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w := pcapgo.NewWriter(f)
+	if err := w.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range packets {
+		info := gopacket.CaptureInfo{Timestamp: time.Unix(0, 0), CaptureLength: len(p), Length: len(p)}
+		if err := w.WritePacket(info, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen, faults := read(t, name)
+	if seen["ipv4 Hello"] == 0 || len(faults) != len(packets)-1 {
+		t.Errorf("%d faults in %d packets, of which one is right; seen %v", len(faults), len(packets), seen)
+	}
+	for _, f := range faults {
+		if f.source != src.String() || strings.Contains(f.text, "(frame 1)") {
+			t.Error(f.text)
+		}
+	}
 }

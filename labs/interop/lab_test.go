@@ -66,6 +66,9 @@ func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*fr
 func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr) *lab {
 	t.Helper()
 	testneed.Root(t)
+	for _, tool := range []string{"ip", "ethtool", "tshark"} {
+		testneed.Tool(t, tool)
+	}
 	program, err := groved()
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +106,9 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 func (l *lab) finish() map[message]int {
 	l.t.Helper()
 	l.closed = true
+	for _, w := range l.Warnings() {
+		l.t.Log("warning: ", w)
+	}
 	if err := l.Close(); err != nil {
 		l.t.Error(err)
 	}
@@ -170,9 +176,8 @@ func (l *lab) do(a script.Action) {
 // offloadOff makes the kernel compute checksums when packets are made: over veth they would stay half done.
 func (l *lab) offloadOff(node, ifc string) {
 	l.t.Helper()
-	ethtool := testneed.Tool(l.t, "ethtool")
 	err := l.In(node, func() error {
-		if out, err := exec.Command(ethtool, "-K", ifc, "tx", "off").CombinedOutput(); err != nil {
+		if out, err := exec.Command("ethtool", "-K", ifc, "tx", "off").CombinedOutput(); err != nil {
 			return fmt.Errorf("ethtool: %w: %s", err, out)
 		}
 		return nil
@@ -206,13 +211,29 @@ func (l *lab) states() string {
 // ask gives a call of the management API two seconds.
 func ask[Q, A any](l *lab, call func(context.Context, *connect.Request[Q]) (*connect.Response[A], error), question *Q) *A {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	response, err := call(ctx, connect.NewRequest(question))
 	if err != nil {
 		l.t.Fatalf("%T: %v", question, err)
 	}
 	return response.Msg
+}
+
+// refused returns what PIM of a groved counts beside what was sent, received and forwarded: what it did not understand
+// or want of its neighbors.
+func (l *lab) refused(node string) []string {
+	l.t.Helper()
+	var list []string
+	for _, m := range ask(l, l.Client(node).ListCounts, &grovev1.ListCountsRequest{}).Machines {
+		for _, c := range m.Counts {
+			usual := strings.HasPrefix(c.Name, "sent ") || strings.HasPrefix(c.Name, "received ") || c.Name == "data packets forwarded by hand"
+			if strings.HasPrefix(m.Machine, "pimsm/") && !usual && c.Count > 0 {
+				list = append(list, fmt.Sprintf("%s: %s %d", m.Machine, c.Name, c.Count))
+			}
+		}
+	}
+	return list
 }
 
 // addr parses what is known to be an address.

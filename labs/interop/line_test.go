@@ -129,6 +129,13 @@ func (l *lab) playLine() {
 		}
 		return ""
 	}))
+	for _, node := range line {
+		if l.frr[node] == nil {
+			if list := l.refused(node); len(list) > 0 {
+				l.t.Errorf("%s has refused messages of its neighbors: %v", node, list)
+			}
+		}
+	}
 }
 
 // state is what either make says of an entry.

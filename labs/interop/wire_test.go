@@ -50,7 +50,6 @@ func TestWire(t *testing.T) {
 		for _, host := range []string{"h1", "h3", "h4", "h5"} {
 			l.until(10*time.Second, host+" receives", func() string { return fewer(l.Received(host, group).Packets, 20) })
 		}
-		begin := l.Received("h1", group)
 		l.until(10*time.Second, "Null-Registers are sent, and stopped", func() string {
 			for _, tr := range l.Transitions() {
 				if tr.Entity == "register" && tr.Old == "Join-Pending" && tr.New == "Prune" && tr.Key.Group == group {
@@ -59,9 +58,18 @@ func TestWire(t *testing.T) {
 			}
 			return "no Register-Stop in Join-Pending state"
 		})
-		l.until(10*time.Second, "h1 receives after the Assert", func() string { return fewer(l.Received("h1", group).Packets, begin.Packets+100) })
-		if end := l.Received("h1", group); end.Lost > begin.Lost || end.Duplicates > begin.Duplicates {
-			t.Errorf("after the Assert h1 lost %d of %d, %d came twice", end.Lost-begin.Lost, end.Packets-begin.Packets, end.Duplicates-begin.Duplicates)
+		// Which of the two wins may change when the RP's SPTbit is set: then both forward for up to 3 s, the time in which
+		// the kernel tells of a packet on the wrong interface once.
+		begin := l.Received("h1", group)
+		l.until(10*time.Second, "one of them forwards: each of 100 packets comes once", func() string {
+			now := l.Received("h1", group)
+			if now.Duplicates > begin.Duplicates {
+				begin = now
+			}
+			return fewer(now.Packets, begin.Packets+100)
+		})
+		if lost := l.Received("h1", group).Lost; lost > begin.Lost {
+			t.Errorf("h1 lost %d", lost-begin.Lost)
 		}
 		// Queries of a group, by the version of each link; then of a source.
 		for _, host := range []string{"h1", "h3", "h4"} {
