@@ -12,8 +12,9 @@ import (
 
 // arrival is a data packet that came up.
 type arrival struct {
-	iif       ifSet // 0: not known, the row that handed it up accepts only one
+	iif       ifSet
 	packet    []byte
+	tapped    bool // the tap of a (*,*) or (*,G) row handed it up; the kernel does not say where it came in
 	forwarded bool // the forwarding plane has sent it to where its row says, or will
 }
 
@@ -30,21 +31,16 @@ func (m *Machine) creation(e engine.Creation) {
 		return
 	}
 	s.asked = true
-	a := arrival{iif: m.bitOf(e.If), packet: e.Packet, forwarded: e.Packet == nil}
-	if e.Packet != nil {
-		a.iif = 0 // a tap handed it up, and the kernel does not say where it came in
-	}
+	a := arrival{iif: m.bitOf(e.If), packet: e.Packet, tapped: e.Packet != nil, forwarded: e.Packet == nil}
 	s.whenPathKnown(func() { s.appears(a) })
 }
 
 // appears is the first packet of a flow.
 func (s *source) appears(a arrival) {
 	m := s.m
-	if a.iif == 0 {
+	if a.tapped {
 		a.iif = s.tappedOn()
-	}
-	if g := s.g.said; g.wanted && g.in == a.iif {
-		a.forwarded = true // by the (*,G) row, whose tap this packet is
+		a.forwarded = s.tapForwards(a.iif)
 	}
 	if s.interesting() {
 		m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
@@ -60,6 +56,13 @@ func (s *source) tappedOn() ifSet {
 		return rpfInterface(s)
 	}
 	return rpfInterfaceRP(s.g)
+}
+
+// tapForwards says whether a tapped packet from an interface met the (*,G) row, which has forwarded it: it came in on
+// the row's incoming interface, or (*,*) covers both. The (*,*) row itself forwards nothing.
+func (s *source) tapForwards(iif ifSet) bool {
+	g, starStar := s.g.said, s.m.said.out
+	return g.wanted && (iif == g.in || starStar.has(iif) && starStar.has(g.in))
 }
 
 // interesting says whether packets of the flow are to be watched: if not, the forwarding plane can forget it.
@@ -209,7 +212,7 @@ func (s *source) tapped(packet []byte) {
 	m := s.m
 	fresh := !s.flow.Running()
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
-	// Until its own row is there, packets of a host come by the (*,*) row, which sends them nowhere.
+	// Until its own row is there, packets of a host come by the (*,*) or (*,G) row.
 	a := arrival{iif: s.said.in, packet: packet, forwarded: s.installed || !directlyConnected(s)}
 	if a.iif == 0 || !s.installed && s.g.said.wanted {
 		a.iif = s.tappedOn()

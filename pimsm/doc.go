@@ -47,7 +47,7 @@
 // No packet of a new source is to be lost, and none sent twice.
 //
 //   - First hop: the (*,*) row hands up packets of unknown flows from interfaces where we are DR. The packet is
-//     registered, and sent by hand to members on our own links; an (S,G) row does it from then on.
+//     registered; an (S,G) row does it from then on. Where the group has members, the (*,G) row has sent it to them.
 //   - Transit and last hop: the (*,G) row has sent the packet on when its tap hands it up.
 //   - RP: at the first Register the row of (S,G) is made for native packets, and a Join(S,G) sent. Registers are
 //     forwarded by hand (engine.Inject). The first native packet is forwarded by the kernel, sets the SPTbit through the
@@ -63,8 +63,6 @@
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
 //   - PIM messages are not authenticated (section 6.3).
-//   - Where a source and the members of its group share a LAN, the kernel reports one wrong packet per (*,G) row and 3
-//     seconds: a second source of the group on that LAN may go unregistered for as long.
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
 //   - Inject does not know the TTL thresholds and boundaries that mfib applies to rows.
 package pimsm

@@ -270,9 +270,9 @@ func (m *Machine) activityInterval() time.Duration {
 // sayStarStar keeps the (*,*) row: packets of unknown flows from the interfaces whose hosts we register for come up
 // whole, and what the kernel decapsulates from Registers goes nowhere.
 //
-// An interface towards an RP is left out although we may be DR there: with it in the row the kernel would send packets
-// of hosts up the shared tree, by (*,G) (the rule that serves bidirectional trees). Unknown flows from there wait in
-// the kernel for an entry instead.
+// The interfaces towards the RPs are in it, too. It is the rule of Linux for bidirectional trees: where (*,*) covers the
+// incoming interface of a (*,G) row and the interface that a packet comes from, the row forwards the packet, and its tap
+// tells of it, wherever the source is. Without it a source on a LAN that has members would be on a wrong interface.
 func (m *Machine) sayStarStar() {
 	var accept ifSet
 	for _, i := range m.interfaces() {
@@ -280,9 +280,11 @@ func (m *Machine) sayStarStar() {
 			accept |= i.bit
 		}
 	}
-	for _, rp := range m.rps {
-		if !rp.local {
-			accept &^= rp.iface.set()
+	if accept != 0 {
+		for _, rp := range m.rps {
+			if !rp.local {
+				accept |= rp.iface.set()
+			}
 		}
 	}
 	r := row{wanted: len(m.rps) > 0, out: accept, tap: true}
