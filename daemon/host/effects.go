@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ip"
 )
 
 var noAddr netip.Addr
@@ -73,6 +74,7 @@ func (h *Host) post() {
 // for what only a person can mend.
 func (h *Host) send(from engine.MachineID, m *engine.Send) {
 	index := 0
+	gone := false // the address that it is to come from
 	if m.If != 0 {
 		i := h.view.byID[m.If]
 		if i == nil {
@@ -80,6 +82,7 @@ func (h *Host) send(from engine.MachineID, m *engine.Send) {
 			return
 		}
 		index = i.index
+		gone = m.Src.IsValid() && !i.HasAddr(m.Src)
 	}
 	s := h.drivers.sockets[socketKey{from.Family, m.Proto}]
 	if s == nil {
@@ -87,6 +90,16 @@ func (h *Host) send(from engine.MachineID, m *engine.Send) {
 		return
 	}
 	err := s.send(index, m)
+	if err != nil && gone && m.Dst.IsMulticast() {
+		// The goodbye of an address that is no longer ours (RFC 7761, section 4.3.1). The kernel does not speak for it, but
+		// it sends a packet that has its IP header.
+		whole := ip.Packet{
+			Src: m.Src, Dst: m.Dst, Proto: m.Proto, TTL: m.TTL, TOS: m.TOS, RouterAlert: m.RouterAlert, Payload: m.Payload,
+		}
+		if p := h.drivers.planes[engine.MachineID{Protocol: engine.MFIB, Family: from.Family, Table: from.Table}]; p != nil {
+			err = p.table.Inject([]int{index}, whole.Append(nil))
+		}
+	}
 	if err == nil {
 		h.counts.Add("sent packets")
 		return
