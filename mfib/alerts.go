@@ -31,7 +31,8 @@ func (m *Machine) follow(e *entry) {
 		m.sources[e.key.Source] = s
 		m.emit(engine.Track{From: m.id, Addr: e.key.Source})
 	}
-	e.source, e.sourceAt = s, int32(len(s.entries))
+	odd := e.odd()
+	odd.source, odd.sourceAt = s, int32(len(s.entries))
 	s.entries = append(s.entries, e)
 }
 
@@ -42,9 +43,9 @@ func (m *Machine) unfollow(e *entry) {
 		return
 	}
 	last := s.entries[len(s.entries)-1]
-	s.entries[e.sourceAt], last.sourceAt = last, e.sourceAt
+	s.entries[e.sourceAt], last.oddity.sourceAt = last, e.sourceAt
 	s.entries = s.entries[:len(s.entries)-1]
-	e.source = nil
+	e.oddity.source = nil
 	if len(s.entries) == 0 {
 		delete(m.sources, e.key.Source)
 		m.emit(engine.Untrack{From: m.id, Addr: e.key.Source})
@@ -166,10 +167,11 @@ func (m *Machine) alert(e *entry) {
 func (e *entry) isJoined(c *component) bool { return e.joined&(1<<c.index) != 0 }
 
 func (m *Machine) tellJoined(e *entry, c *component, joined bool) {
-	e.joined &^= 1 << c.index
+	odd := e.odd()
+	odd.joined &^= 1 << c.index
 	kind := engine.PruneAlert
 	if joined {
-		e.joined |= 1 << c.index
+		odd.joined |= 1 << c.index
 		kind = engine.JoinAlert
 	}
 	m.emit(engine.Alert{To: c.id, Kind: kind, Key: e.key})

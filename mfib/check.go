@@ -79,7 +79,7 @@ func (m *Machine) counters(ev engine.Counters) {
 		}
 		e.read = reading{c.Packets, c.Bytes, c.WrongIf}
 		if e.err != "" {
-			e.err = ""
+			e.odd().err = ""
 			m.touch(e) // to tell the components
 		}
 		for _, w := range e.wants {

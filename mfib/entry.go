@@ -18,11 +18,9 @@ type entry struct {
 	waiting  *waiting   // for answers to a Creation; nil: not waiting
 	negative *negative  // made by this machine; nil: not
 	owner    *component // of the incoming interface
-	source   *source    // if several protocols route
 
-	read   reading // as the kernel last counted
-	before reading // what it had counted when it lost the row
-	err    string  // what the kernel said when it last refused the row
+	read    reading // as the kernel last counted
+	*oddity         // what few entries have
 
 	row     row  // what the kernel has
 	failed  bool // it refused the row, and has not been asked again
@@ -32,10 +30,26 @@ type entry struct {
 
 	ownerKnown bool   // the owner has been found before
 	alerted    bool   // the owner (of an (S,G)) has been told by an alert what the others want
-	joined     uint32 // who has been told that others want it, a bit by index of component
-	sourceAt   int32  // in source.entries
 	checks     int32
 	arrival    engine.IfID // where the packets came in; 0: not known
+}
+
+// oddity is what few entries have. The others share one, noOddity: write to the one that odd returns.
+type oddity struct {
+	before   reading // what the kernel had counted when it lost the row
+	err      string  // what it said when it last refused the row
+	source   *source // if several protocols route
+	sourceAt int32   // in source.entries
+	joined   uint32  // who has been told that others want it, a bit by index of component
+}
+
+var noOddity = new(oddity)
+
+func (e *entry) odd() *oddity {
+	if e.oddity == noOddity {
+		e.oddity = new(oddity)
+	}
+	return e.oddity
 }
 
 // want is what one component wants of an entry: engine.Want without what is known, for there are many.
@@ -43,22 +57,42 @@ type want struct {
 	by        *component
 	in        engine.IfID
 	tap       bool
-	installed bool   // has been told Installed
-	negative  string // not empty: drop, for this reason
-	expires   time.Duration
-	accept    []engine.IfID
+	installed bool // has been told Installed
 	out       []engine.Outgoing
-	encap     []engine.Encap
 	wrongIf   []engine.IfID
 	activity  time.Duration
+	*extra    // what few wants have
 
-	fault        string // what keeps it from being as wanted
-	told         string // the fault that the component has been told of
 	packets      uint64 // at the last Activity, in all
 	wrongPackets uint64
 	bytes        uint64
-	reported     int64         // when the last Activity was, UnixNano
-	timer        *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
+	reported     int64 // when the last Activity was, UnixNano
+}
+
+// extra is what few wants have. The others share one, noExtra: write to the one that own returns.
+type extra struct {
+	negative string // not empty: drop, for this reason
+	expires  time.Duration
+	accept   []engine.IfID
+	encap    []engine.Encap
+	fault    string        // what keeps it from being as wanted
+	told     string        // the fault that the component has been told of
+	timer    *engine.Timer // the end of a negative want, or Activity faster than CheckInterval
+}
+
+var noExtra = new(extra)
+
+func (w *want) own() *extra {
+	if w.extra == noExtra {
+		w.extra = new(extra)
+	}
+	return w.extra
+}
+
+func (w *want) setFault(fault string) {
+	if w.fault != fault {
+		w.own().fault = fault
+	}
 }
 
 // reading is what the kernel counts of a row.
@@ -83,7 +117,9 @@ func (e *entry) total() reading { return e.before.plus(e.read) }
 
 // lost remembers what was counted, for the kernel begins anew.
 func (e *entry) lost() {
-	e.before, e.read = e.before.plus(e.read), reading{}
+	if e.read != (reading{}) {
+		e.odd().before, e.read = e.before.plus(e.read), reading{}
+	}
 }
 
 // wantOf returns what c wants of the entry, or nil.
@@ -102,7 +138,7 @@ func (e *entry) isSG() bool { return e.key.Source.IsValid() }
 func (m *Machine) entry(k engine.Key) *entry {
 	e := m.entries[k]
 	if e == nil {
-		e = &entry{key: k, since: m.now.UnixNano()}
+		e = &entry{key: k, since: m.now.UnixNano(), oddity: noOddity}
 		m.all.pushBack(e)
 		m.entries[k] = e
 		m.startChecks()
@@ -133,12 +169,15 @@ func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
 	if w == nil {
 		total := e.total()
 		w = &want{by: c, reported: m.now.UnixNano(), packets: total.packets, wrongPackets: total.wrongIf,
-			bytes: total.bytes}
+			bytes: total.bytes, extra: noExtra}
 		e.wants = append(e.wants, w)
 		slices.SortFunc(e.wants, func(a, b *want) int { return compareComponents(a.by, b.by) })
 	}
-	w.in, w.accept, w.out, w.encap, w.tap = ev.In, ev.Accept, ev.Out, ev.Encap, ev.Tap
-	w.negative, w.expires, w.wrongIf, w.activity = ev.Negative, ev.Expires, ev.WrongIf, ev.Activity
+	w.in, w.out, w.tap, w.wrongIf, w.activity = ev.In, ev.Out, ev.Tap, ev.WrongIf, ev.Activity
+	if w.extra != noExtra || ev.Negative != "" || len(ev.Accept) > 0 || len(ev.Encap) > 0 {
+		x := w.own()
+		x.negative, x.expires, x.accept, x.encap = ev.Negative, ev.Expires, ev.Accept, ev.Encap
+	}
 	if len(ev.Encap) > 0 || ev.Tap || !e.isSG() && (ev.In == 0 || m.several()) {
 		m.needRegister()
 	}
@@ -169,7 +208,7 @@ func (m *Machine) setTimer(e *entry, w *want) {
 		return
 	}
 	if w.timer == nil {
-		w.timer = new(engine.Timer)
+		w.own().timer = new(engine.Timer)
 	}
 	w.timer.Do = do
 	m.timers.Set(w.timer, m.now.Add(after))

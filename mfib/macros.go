@@ -25,7 +25,7 @@ const acceptOnly = 254
 // wanted returns the row that an entry shall have in the kernel, and leaves in each want what is wrong with it.
 func (m *Machine) wanted(e *entry) row {
 	for _, w := range e.wants {
-		w.fault = ""
+		w.setFault("")
 	}
 	var r row
 	switch {
@@ -90,7 +90,7 @@ func (m *Machine) wantedSG(e *entry) row {
 		return r
 	}
 	if i := m.ifaces[own.in]; i.cfg.bounds(e.key.Group) {
-		own.fault = fmt.Sprintf("incoming interface %s is a boundary for %v", i.name, e.key.Group)
+		own.setFault(fmt.Sprintf("incoming interface %s is a boundary for %v", i.name, e.key.Group))
 		return r
 	}
 	m.addOutgoing(&r, e)
@@ -112,7 +112,7 @@ func (m *Machine) wantedProxy(e *entry) row {
 	if first.in == 0 {
 		parent, ok = m.registerVIF()
 		if !ok {
-			first.fault = "the register interface has no VIF"
+			first.setFault("the register interface has no VIF")
 		}
 	} else {
 		parent, ok = m.incoming(first, first.in)
@@ -161,7 +161,7 @@ func (m *Machine) addOutgoing(r *row, e *entry) {
 			if v, ok := m.registerVIF(); ok {
 				r.ttl[v] = 1
 			} else {
-				w.fault = "the register interface has no VIF"
+				w.setFault("the register interface has no VIF")
 			}
 		}
 	}
@@ -194,7 +194,7 @@ func (m *Machine) threshold(e *entry, w *want, o engine.Outgoing) (ttl uint8, v 
 // incoming returns the VIF of an incoming interface.
 func (m *Machine) incoming(w *want, id engine.IfID) (engine.VIF, bool) {
 	if id == 0 {
-		w.fault = "no incoming interface"
+		w.setFault("no incoming interface")
 		return 0, false
 	}
 	return m.usable(w, id)
@@ -207,14 +207,14 @@ func (m *Machine) usable(w *want, id engine.IfID) (engine.VIF, bool) {
 	v, ok := m.vif(id)
 	switch {
 	case i == nil:
-		w.fault = fmt.Sprintf("interface %d does not exist", id)
+		w.setFault(fmt.Sprintf("interface %d does not exist", id))
 	case i.cfg == nil:
-		w.fault = fmt.Sprintf("interface %s has no multicast protocol", i.name)
+		w.setFault(fmt.Sprintf("interface %s has no multicast protocol", i.name))
 	case !m.mayUse(w.by, i):
-		w.fault = fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.Owner)
+		w.setFault(fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.Owner))
 		return 0, false
 	case !ok:
-		w.fault = fmt.Sprintf("interface %s has no VIF", i.name)
+		w.setFault(fmt.Sprintf("interface %s has no VIF", i.name))
 	}
 	return v, ok
 }

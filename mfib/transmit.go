@@ -92,7 +92,7 @@ func (m *Machine) tell(e *entry) {
 			fault = "the kernel refused the row: " + e.err
 		}
 		if fault != w.told {
-			w.told = fault
+			w.own().told = fault
 			if fault != "" {
 				m.emit(engine.Failed{To: w.by.id, Key: e.key, Err: fault})
 			}
@@ -116,7 +116,7 @@ func (m *Machine) rowFailed(ev engine.RowFailed) {
 		return
 	}
 	if e.err != ev.Err {
-		e.err = ev.Err
+		e.odd().err = ev.Err
 		m.emit(engine.Note{
 			From: m.id, Level: engine.Warning, Key: e.key, Text: fmt.Sprintf("the kernel refused the row: %s", ev.Err),
 		})
