@@ -28,8 +28,8 @@ type entry struct {
 	rearm   bool // delete the row and add it again: the kernel reports wrong packets of it once in 3 s
 	dirty   bool // in Machine.dirty
 
-	ownerKnown bool   // the owner has been found before
-	alerted    bool   // the owner (of an (S,G)) has been told by an alert what the others want
+	ownerKnown bool // the owner has been found before
+	alerted    bool // the owner (of an (S,G)) has been told by an alert what the others want
 	checks     int32
 	arrival    engine.IfID // where the packets came in; 0: not known
 }
