@@ -123,7 +123,8 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 			s.setKeepalive(m.cfg.KeepalivePeriod)
 		}
 	}
-	if r.Null {
+	if r.Null || sentRegisterStop && s.decap == nil {
+		// Nobody wants it, or it has come natively for a while.
 		m.touchSource(s)
 		return
 	}
@@ -168,17 +169,20 @@ func (s *source) registersCome(src, dst netip.Addr, stopped bool) {
 	s.decap.from, s.decap.rp = src, dst
 	wait := m.cfg.KeepalivePeriod
 	if stopped {
-		wait = m.cfg.RegisterProbe
+		wait = stopReaches
 	}
 	m.timers.Set(&s.decap.ceased, m.now.Add(wait))
 }
+
+// stopReaches is the time after which a DR has surely heard a Register-Stop, and its last Register has come.
+const stopReaches = time.Second
 
 // seenNatively: the SPTbit is set. The DR is told to stop at once, and not at its next Register.
 func (s *source) seenNatively() {
 	if s.decap != nil && iAmRP(s.g) {
 		m := s.m
 		m.sendRegisterStop(s.addr, s.g.addr, s.decap.rp, s.decap.from)
-		m.timers.Set(&s.decap.ceased, m.now.Add(m.cfg.RegisterProbe))
+		m.timers.Set(&s.decap.ceased, m.now.Add(stopReaches))
 	}
 }
 

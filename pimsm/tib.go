@@ -89,14 +89,6 @@ func (o *oif) empty() bool {
 	return !o.member && !o.exclude && o.jp == nil && o.rpt == nil && o.assert == nil && len(o.members) == 0
 }
 
-// entry returns the entry that o belongs to.
-func (o *oif) entry() *entry {
-	if o.s != nil {
-		return &o.s.entry
-	}
-	return &o.g.entry
-}
-
 // on returns the entry's state of an interface; nil if there is none.
 func (e *entry) on(i ifSet) *oif {
 	for _, o := range e.oifs {
