@@ -7,7 +7,8 @@
 // One, the loop (Run), owns the router and all state. It takes a batch of inputs, steps the machines with each, settles
 // them, carries out the effects, and sets one timer to the machines' deadline. The others only read: one per raw
 // socket, one per multicast routing socket, one for netlink. What they read goes through an inbox with a bound for each
-// kind of input, in the order of arrival; a storm of upcalls fills its own bound and drops no protocol packet.
+// kind of input; a storm of upcalls fills its own bound and drops no protocol packet. Packets that the machines send leave
+// at the end of a batch, after the tables are written.
 //
 // # Files
 //

@@ -3,8 +3,10 @@ package host
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
+	"syscall"
 
 	"grove/internal/engine"
 )
@@ -60,7 +62,7 @@ func socketOf(id engine.MachineID) (key socketKey, ok bool) {
 
 // open opens what the machines need and is not open yet, in the namespace.
 func (d *drivers) open(machines map[engine.MachineID]any, space namespace) error {
-	return space.run(func() error {
+	err := space.run(func() error {
 		for id := range engine.SortedFunc(machines, compareIDs) {
 			if id.Protocol == engine.MFIB && d.planes[id] == nil {
 				p, err := openPlane(id)
@@ -84,6 +86,10 @@ func (d *drivers) open(machines map[engine.MachineID]any, space namespace) error
 		}
 		return nil
 	})
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		return fmt.Errorf("%w: routing multicast needs CAP_NET_ADMIN and CAP_NET_RAW", err)
+	}
+	return err
 }
 
 // start starts the readers that do not run yet.

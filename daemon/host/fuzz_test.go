@@ -27,9 +27,9 @@ func FuzzNetlink(f *testing.F) {
 	f.Add(uint16(unix.RTM_NEWNEXTHOP), []byte{2, 0, 0, 0, 0, 0, 0, 0, 12, 0, 2, 0, 1, 0, 0, 0, 3, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, kind uint16, b []byte) {
 		v := newView()
-		news, err := parseNotification(kind, b)
+		news, err := parseNotification(kind, 0, b)
 		if r, ok := news.(routeNews); ok && err == nil {
-			v.applyRoute(r.route, r.gone)
+			v.applyRoute(r)
 			v.changes()
 		}
 		if _, err := parseNexthop(b); err == nil && len(b) < sizeofNhMsg {

@@ -73,20 +73,32 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// transition waits for a Transition that ok accepts.
+// transition waits for a Transition that ok accepts, and returns it.
 func (r *running) transition(what string, ok func(string, engine.Transition) bool) engine.Transition {
 	r.t.Helper()
-	timeout := time.After(5 * time.Second)
-	for {
+	return r.transitions(what, ok)[0]
+}
+
+// transitions waits for a Transition for each of ok, in any order.
+func (r *running) transitions(what string, ok ...func(string, engine.Transition) bool) []engine.Transition {
+	r.t.Helper()
+	timeout := time.After(10 * time.Second)
+	found := make([]engine.Transition, len(ok))
+	for left := len(ok); left > 0; {
 		select {
 		case e := <-r.events:
-			if tr, is := e.Effect.(engine.Transition); is && ok(e.Interface, tr) {
-				return tr
+			tr, is := e.Effect.(engine.Transition)
+			for i := range ok {
+				if is && found[i] == (engine.Transition{}) && ok[i](e.Interface, tr) {
+					found[i] = tr
+					left--
+				}
 			}
 		case <-timeout:
 			r.t.Fatalf("no transition: %s", what)
 		}
 	}
+	return found
 }
 
 // eventually waits for something that the kernel does and tells nobody.

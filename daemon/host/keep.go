@@ -157,7 +157,10 @@ func (h *Host) keepInterface(now time.Time, index int, l *link, c *config.Interf
 			a.Flags = unix.IFA_F_NODAD
 		}
 		err := h.handle.AddrAdd(device(index), a)
-		if errors.Is(err, syscall.EEXIST) {
+		switch {
+		case errors.Is(err, syscall.ENODEV):
+			continue // its end is on its way to us
+		case errors.Is(err, syscall.EEXIST):
 			err = nil
 		}
 		if k.tried(try{index: index, prefix: p}, now, err) {

@@ -183,7 +183,7 @@ func (h *Host) hear(news []any) {
 		case nexthopHint:
 			h.stale.routes = true
 		case routeNews:
-			if !h.view.applyRoute(n.route, n.gone) {
+			if !h.view.applyRoute(n) {
 				h.stale.routes = true
 			}
 		case overflow:

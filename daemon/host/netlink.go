@@ -80,8 +80,9 @@ type (
 	addressHint struct{}
 	nexthopHint struct{}
 	routeNews   struct {
-		route route
-		gone  bool
+		route    route
+		gone     bool
+		replaces bool // the one that was there
 	}
 	overflow struct{} // notifications were lost
 )
@@ -98,7 +99,7 @@ const (
 )
 
 // parseNotification turns a message into news; nil if it is of no interest here.
-func parseNotification(kind uint16, b []byte) (any, error) {
+func parseNotification(kind, flags uint16, b []byte) (any, error) {
 	switch kind {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		l, ok, err := parseLink(b)
@@ -115,7 +116,7 @@ func parseNotification(kind uint16, b []byte) (any, error) {
 		if err != nil || !ok {
 			return nil, err
 		}
-		return routeNews{r, kind == unix.RTM_DELROUTE}, nil
+		return routeNews{r, kind == unix.RTM_DELROUTE, flags&unix.NLM_F_REPLACE != 0}, nil
 	}
 	return nil, nil
 }
@@ -360,7 +361,7 @@ func (n *rtnetlink) read(into []any) ([]any, error) {
 		return into, err
 	}
 	for _, m := range messages {
-		switch news, err := parseNotification(m.Header.Type, m.Data); {
+		switch news, err := parseNotification(m.Header.Type, m.Header.Flags, m.Data); {
 		case err != nil:
 			into = append(into, overflow{}) // not understood: read it all
 		case news != nil:

@@ -107,11 +107,12 @@ func (v *view) setRoutes(routes []route, nexthops []nexthop) {
 
 // applyRoute applies a notification and says whether it was enough. It is not if the kernel has, or had, several
 // routes of the key: which of them was meant, and in which order they are now, only a new reading tells.
-func (v *view) applyRoute(r route, gone bool) bool {
+func (v *view) applyRoute(news routeNews) bool {
+	r, gone := news.route, news.gone
 	old := v.routes[r.routeKey]
 	v.touched[r.routeKey] = true
 	switch {
-	case len(old) == 0 && !gone:
+	case len(old) == 0 && !gone, len(old) == 1 && news.replaces && !gone:
 		v.routes[r.routeKey] = []route{r}
 		return true
 	case len(old) == 1 && gone && sameRoute(old[0], r):

@@ -114,22 +114,26 @@ func TestViewKnowsWhenItDoesNotKnow(t *testing.T) {
 	one := route{routeKey: key, kind: unix.RTN_UNICAST, protocol: unix.RTPROT_BOOT, hops: []hop{{7, ipOf("10.0.1.9"), 1, false}}}
 	two := one
 	two.hops = []hop{{7, ipOf("10.0.1.8"), 1, false}}
-	if !v.applyRoute(one, false) || !v.applyRoute(one, false) {
+	if !v.applyRoute(routeNews{route: one, gone: false}) || !v.applyRoute(routeNews{route: one, gone: false}) {
 		t.Error("a new route is not clear")
 	}
 	v.expect(t, "new", "10.9.0.0/16 metric 5 static 1@10.0.1.9")
-	if v.applyRoute(two, false) || v.applyRoute(two, true) {
+	if !v.applyRoute(routeNews{route: two, replaces: true}) || !v.applyRoute(routeNews{route: one, replaces: true}) {
+		t.Error("a replacement of the only route is not clear")
+	}
+	v.expect(t, "replaced, and back")
+	if v.applyRoute(routeNews{route: two, gone: false}) || v.applyRoute(routeNews{route: two, gone: true}) {
 		t.Error("a second route of the key is clear")
 	}
-	if !v.applyRoute(one, true) {
+	if !v.applyRoute(routeNews{route: one, gone: true}) {
 		t.Error("the end of the only route is not clear")
 	}
 	v.expect(t, "gone", "10.9.0.0/16 metric 5 static 1@10.0.1.9 gone")
-	if v.applyRoute(one, true) {
+	if v.applyRoute(routeNews{route: one, gone: true}) {
 		t.Error("the end of a route that is not there is clear")
 	}
 	one.hops[0].dead = true
-	v.applyRoute(one, false)
+	v.applyRoute(routeNews{route: one, gone: false})
 	v.expect(t, "only a dead hop: no route, and no blackhole")
 }
 
