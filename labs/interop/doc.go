@@ -6,8 +6,8 @@
 //   - hosts_test.go: Linux hosts as members, of every version of IGMP and MLD
 //   - wire_test.go: every message that grove can send, on the wire; lab 06 on the wire
 //   - judge_test.go: what tshark says of a capture; every test here has it read what was on its links
-//   - frr_test.go: FRR as a program of a lab, and its vty
 //   - lab_test.go: a lab under test
+//   - frr: FRR as a program of a lab, and its vty
 //
 // # Known gaps
 //

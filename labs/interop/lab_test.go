@@ -2,6 +2,7 @@ package interop
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -20,6 +21,7 @@ import (
 
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/internal/testneed"
+	"grove/labs/interop/frr"
 	"grove/labs/netns"
 	"grove/labs/script"
 )
@@ -50,7 +52,7 @@ func TestMain(m *testing.M) {
 type lab struct {
 	*netns.Engine
 	t       *testing.T
-	frr     map[string]*frr
+	frr     map[string]*frr.Router
 	capture string          // the file of what was on the links
 	foreign map[string]bool // addresses of routers that are not grove
 	closed  bool
@@ -58,12 +60,12 @@ type lab struct {
 
 // start builds the lab in a folder. At the end of the test nothing of it is left, and tshark has read what was on its
 // links.
-func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*frr) *lab {
+func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*frr.Router) *lab {
 	t.Helper()
 	return startFS(t, topo, os.DirFS(dir), peers)
 }
 
-func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr) *lab {
+func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr.Router) *lab {
 	t.Helper()
 	testneed.Root(t)
 	for _, tool := range []string{"ip", "ethtool", "tshark"} {
@@ -81,7 +83,7 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 	programs, foreign := map[string]netns.Program{}, map[string]bool{}
 	for node, peer := range peers {
 		programs[node] = peer
-		for _, a := range peer.addresses() {
+		for _, a := range peer.Addresses() {
 			foreign[a] = true
 		}
 	}
@@ -200,10 +202,10 @@ func (l *lab) states() string {
 	for node, f := range l.frr {
 		fmt.Fprintf(&b, "%s is FRR:\n", node)
 		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info"} {
-			out, err := f.vty("pimd", command)
+			out, err := f.VTY("pimd", command)
 			fmt.Fprintf(&b, "%s# %s\n%s%v\n", node, command, out, err)
 		}
-		fmt.Fprintln(&b, f.logs())
+		fmt.Fprintln(&b, f.Logs())
 	}
 	return b.String()
 }
@@ -259,4 +261,18 @@ func outgoing(m *grovev1.Mroute) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// show asks pimd and decodes its JSON.
+func show[T any](l *lab, node, command string) T {
+	l.t.Helper()
+	var v T
+	out, err := l.frr[node].VTY("pimd", command+" json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &v)
+	}
+	if err != nil {
+		l.t.Fatalf("%s: %s: %v\n%s", node, command, err, out)
+	}
+	return v
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	grovev1 "grove/daemon/api/grove/v1"
+	"grove/labs/interop/frr"
 	"grove/labs/script"
 )
 
@@ -38,9 +39,9 @@ func TestLine(t *testing.T) {
 		t.Run(c.role, func(t *testing.T) {
 			t.Parallel()
 			const dir = "testdata/line"
-			peers := map[string]*frr{}
+			peers := map[string]*frr.Router{}
 			if c.peer != "" {
-				peers[c.peer] = newFRR(t, dir+"/"+c.peer+".frr")
+				peers[c.peer] = frr.New(t, dir+"/"+c.peer+".frr")
 			}
 			l := start(t, topology(t, dir, "interop-line"+c.peer), dir, peers)
 			l.playLine()

@@ -1,10 +1,11 @@
-package interop
+// Package frr runs FRR, another router, as a program of a lab in network namespaces: its zebra, staticd and pimd in the
+// foreground, as Debian builds them, unpacked by tools/install-test-needs.
+package frr
 
 import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -20,9 +21,8 @@ import (
 	"grove/internal/testneed"
 )
 
-// frr is FRR 8.4.4 as Debian builds it, unpacked: zebra, staticd and pimd in the foreground. It implements
-// netns.Program.
-type frr struct {
+// Router is FRR 8.4.4 on a node. It implements netns.Program.
+type Router struct {
 	root   string            // where the package was unpacked
 	config map[string][]byte // by daemon
 	dir    string
@@ -37,11 +37,11 @@ type daemon struct {
 	ended chan struct{}
 }
 
-// newFRR reads the file of a router: the configurations of its daemons one after the other, each behind a line of
+// New reads the file of a router: the configurations of its daemons one after the other, each behind a line of
 // "!daemon NAME".
-func newFRR(t *testing.T, file string) *frr {
+func New(t testing.TB, file string) *Router {
 	t.Helper()
-	f := &frr{root: testneed.Peer(t, "frr"), config: map[string][]byte{}}
+	f := &Router{root: testneed.Peer(t, "frr"), config: map[string][]byte{}}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func newFRR(t *testing.T, file string) *frr {
 	return f
 }
 
-// addresses returns the addresses of a router that is FRR.
-func (f *frr) addresses() []string {
+// Addresses returns the IPv4 addresses of the router.
+func (f *Router) Addresses() []string {
 	var list []string
 	for _, m := range regexp.MustCompile(`(?m)^ ip address ([0-9.]+)/`).FindAllSubmatch(f.config["zebra"], -1) {
 		list = append(list, string(m[1]))
@@ -63,7 +63,7 @@ func (f *frr) addresses() []string {
 }
 
 // Start implements netns.Program. Daemons that come first are needed by those that follow.
-func (f *frr) Start(ctx context.Context, dir string) error {
+func (f *Router) Start(ctx context.Context, dir string) error {
 	f.dir = dir
 	links, err := net.Interfaces()
 	if err != nil {
@@ -92,7 +92,7 @@ func (f *frr) Start(ctx context.Context, dir string) error {
 }
 
 // startDaemon starts a daemon, in a mount namespace of its own where /etc/group is ours, and waits until it answers.
-func (f *frr) startDaemon(ctx context.Context, name string) error {
+func (f *Router) startDaemon(ctx context.Context, name string) error {
 	config := filepath.Join(f.dir, name+".conf")
 	if err := os.WriteFile(config, f.config[name], 0o644); err != nil {
 		return err
@@ -120,26 +120,26 @@ func (f *frr) startDaemon(ctx context.Context, name string) error {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for {
-		if _, err := f.vty(name, "show version"); err == nil {
+		if _, err := f.VTY(name, "show version"); err == nil {
 			return nil
 		}
 		select {
 		case <-again.C:
 		case <-d.ended:
-			return fmt.Errorf("frr: %s ended (%v):\n%s", name, d.cmd.ProcessState, f.logs())
+			return fmt.Errorf("frr: %s ended (%v):\n%s", name, d.cmd.ProcessState, f.Logs())
 		case <-ctx.Done():
-			return fmt.Errorf("frr: %s does not answer: %w\n%s", name, ctx.Err(), f.logs())
+			return fmt.Errorf("frr: %s does not answer: %w\n%s", name, ctx.Err(), f.Logs())
 		}
 	}
 }
 
 // Stop implements netns.Program.
-func (f *frr) Stop() error {
+func (f *Router) Stop() error {
 	var errs []error
 	for _, d := range f.run {
 		select {
 		case <-d.ended:
-			errs = append(errs, fmt.Errorf("frr: %s ended by itself (%v):\n%s", d.name, d.cmd.ProcessState, f.logs()))
+			errs = append(errs, fmt.Errorf("frr: %s ended by itself (%v):\n%s", d.name, d.cmd.ProcessState, f.Logs()))
 			continue
 		default:
 		}
@@ -154,8 +154,18 @@ func (f *frr) Stop() error {
 	return errors.Join(errs...)
 }
 
-// logs returns what the daemons have printed.
-func (f *frr) logs() string {
+// Pid returns the process of a daemon that was started.
+func (f *Router) Pid(daemon string) int {
+	for _, d := range f.run {
+		if d.name == daemon {
+			return d.cmd.Process.Pid
+		}
+	}
+	return 0
+}
+
+// Logs returns what the daemons have printed.
+func (f *Router) Logs() string {
 	var b strings.Builder
 	for _, d := range f.run {
 		text, _ := os.ReadFile(d.log)
@@ -164,9 +174,9 @@ func (f *frr) logs() string {
 	return b.String()
 }
 
-// vty gives a daemon one command, as vtysh does: the command ends with a zero octet, the answer with three and its
+// VTY gives a daemon one command, as vtysh does: the command ends with a zero octet, the answer with three and its
 // status.
-func (f *frr) vty(daemon, command string) (string, error) {
+func (f *Router) VTY(daemon, command string) (string, error) {
 	c, err := net.DialTimeout("unix", filepath.Join(f.dir, daemon+".vty"), time.Second)
 	if err != nil {
 		return "", err
@@ -191,18 +201,4 @@ func (f *frr) vty(daemon, command string) (string, error) {
 		}
 	}
 	return strings.TrimSuffix(answer, "\x00"), nil
-}
-
-// show asks pimd and decodes its JSON.
-func show[T any](l *lab, node, command string) T {
-	l.t.Helper()
-	var v T
-	out, err := l.frr[node].vty("pimd", command+" json")
-	if err == nil {
-		err = json.Unmarshal([]byte(out), &v)
-	}
-	if err != nil {
-		l.t.Fatalf("%s: %s: %v\n%s", node, command, err, out)
-	}
-	return v
 }
