@@ -65,4 +65,9 @@
 //   - PIM messages are not authenticated (section 6.3).
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
 //   - Inject does not know the TTL thresholds and boundaries that mfib applies to rows.
+//   - The MTU of the Register tunnel is that of the link towards the RP, without Path MTU Discovery (section 4.4.1): where
+//     the path is narrower further on, the kernel fragments the Register.
+//   - The KeepaliveTimer is restarted by counters, read every sixth of Keepalive_Period: of a flow that stops it expires up
+//     to 40 s late.
+//   - There is no list of allowed neighbors (section 6.2).
 package pimsm

@@ -89,8 +89,8 @@ func (m *Machine) setJoinTimer(n node, u *upstream, d time.Duration) {
 
 // joinTimerExpires: "Send Join; set Join Timer to t_periodic".
 //
-// The next one is due on the next of 64 marks of time in a period: what is due between two marks is sent a little early,
-// with the rest of it, so that 20,000 entries make a few hundred messages a minute and not 20,000.
+// Deviation: the next one is due on one of 64 marks of time in a period. What is due between two marks is sent a little
+// early, with the rest of it, so that 20,000 entries make a few hundred messages a minute and not 20,000.
 func (m *Machine) joinTimerExpires(n node, u *upstream) {
 	m.queueJoin(n, u.rpf)
 	due := m.now.Add(m.cfg.JoinPrunePeriod)

@@ -36,7 +36,7 @@
 //
 // # Supported standards
 //
-// RFC 7761 section 2.1 (MRIB) and 4.1.6 (RPF_interface, MRIB.next_hop).
+// RFC 7761 sections 2.1 (MRIB) and 4.1.5 (RPF_interface, MRIB.next_hop).
 //
 // # Known gaps
 //

@@ -7,7 +7,7 @@ import (
 	"grove/internal/engine"
 )
 
-// lookup returns the path to a (RFC 7761, section 4.1.6: RPF_interface and MRIB.next_hop are its first hop). If why is not
+// lookup returns the path to a (RFC 7761, section 4.1.5: RPF_interface and MRIB.next_hop are its first hop). If why is not
 // nil it is given the routes that were looked at, in order.
 func (m *Machine) lookup(a netip.Addr, why *[]Route) engine.Path {
 	if id, ok := m.local[a]; ok {
