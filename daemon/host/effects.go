@@ -159,6 +159,10 @@ func (h *Host) meet(i *engine.Interface) {
 
 // forget drops what the host holds for an interface that is gone.
 func (h *Host) forget(id engine.IfID) {
+	for _, set := range h.drivers.groups {
+		set.forget(h.view.byID[id].index)
+	}
+	h.view.forget(id)
 	for w := range h.drivers.wanted {
 		if w.ifc == id {
 			delete(h.drivers.wanted, w)

@@ -43,6 +43,15 @@ func TestNeighborsComeAndGo(t *testing.T) {
 			t.Errorf("%s:\n%s", proc, vifs)
 		}
 	}
+
+	// Renamed, with the same index: an interface that the configuration does not name; and back.
+	a.Rename("eth1", "wan")
+	r1.transition("another interface", is(engine.IPv4, "down"))
+	a.Rename("wan", "eth1")
+	up4 := is(engine.IPv4, "up")
+	r1.transition("the name is back", up4)
+	r2.transition("the name is back", up4)
+
 	start := time.Now()
 	r1.stop()
 	bye := r2.transition("goodbye", is(engine.IPv4, "down"))

@@ -20,16 +20,15 @@ import (
 // line is source - r1 - r2 - r3 - member, with the RP at r2: first hop, rendezvous point and last hop are three
 // routers. One template serves both families.
 type line struct {
-	family                engine.Family
-	source, member        *nstest.Space
-	r1, r2, r3            *nstest.Space
-	group, src            string
-	h1, h2, h3            *running
-	lan, hosts, pim, rp   string
-	net                   func(link, host int) string
-	all                   string
-	bits                  int
-	sourceAddr, memberIfs string
+	family         engine.Family
+	source, member *nstest.Space
+	r1, r2, r3     *nstest.Space
+	h1, h2, h3     *running
+	group, src     string
+	hosts, pim, rp string // keys and values of the configuration
+	all            string
+	bits           int
+	net            func(link, host int) string
 }
 
 func newLine(t *testing.T, f engine.Family) *line {

@@ -19,9 +19,9 @@ type view struct {
 	nexthops  map[uint32]nexthop
 
 	lastID    engine.IfID
-	ifaces    map[int]*iface // announced, by ifindex
-	byID      map[engine.IfID]*iface
-	gone      []*iface // no longer there, not yet announced
+	ifaces    map[int]*iface         // announced, by ifindex
+	byID      map[engine.IfID]*iface // those as well whose end has been announced, until forget
+	gone      []*iface               // no longer there, not yet announced
 	announced map[routeKey]engine.RouteChange
 	touched   map[routeKey]bool // routes to compare with what was announced
 	recheck   bool              // all of them
@@ -128,8 +128,13 @@ func sameRoute(a, b route) bool {
 	return a.kind == b.kind && a.protocol == b.protocol && a.nexthop == b.nexthop && slices.Equal(a.hops, b.hops)
 }
 
-// changes returns what is to be announced: new and changed interfaces, then routes, then lost interfaces.
+// changes returns what is to be announced: lost interfaces, then new and changed ones (a renamed one is both), then
+// routes.
 func (v *view) changes() (events []engine.Event) {
+	for _, i := range v.gone {
+		events = append(events, engine.InterfaceChange{Interface: i.Interface, Gone: true})
+	}
+	v.gone = v.gone[:0]
 	for index, l := range engine.Sorted(v.links) {
 		now := engine.Interface{
 			Name:         l.name,
@@ -158,13 +163,7 @@ func (v *view) changes() (events []engine.Event) {
 		i.Interface = now
 		events = append(events, engine.InterfaceChange{Interface: now})
 	}
-	events = v.routeChanges(events)
-	for _, i := range v.gone {
-		delete(v.byID, i.ID)
-		events = append(events, engine.InterfaceChange{Interface: i.Interface, Gone: true})
-	}
-	v.gone = v.gone[:0]
-	return events
+	return v.routeChanges(events)
 }
 
 // carrier says whether packets can pass. IFF_RUNNING would say the same, up to a second later: the kernel limits how
@@ -172,6 +171,9 @@ func (v *view) changes() (events []engine.Event) {
 func (l *link) carrier() bool {
 	return l.flags&unix.IFF_LOWER_UP != 0 && l.flags&unix.IFF_DORMANT == 0
 }
+
+// forget ends an interface whose end the machines know of.
+func (v *view) forget(id engine.IfID) { delete(v.byID, id) }
 
 func same(a, b *engine.Interface) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Up == b.Up && a.Carrier == b.Carrier && a.Loopback == b.Loopback &&

@@ -94,15 +94,15 @@ func TestViewAnnouncesWhatDiffers(t *testing.T) {
 	// Renamed: another interface, so the route now leads out of that.
 	eth.name = "wan"
 	v.setLink(eth)
-	v.expect(t, "renamed", "3 wan down 10.0.1.1/24 10.0.0.1/24", "10.9.0.0/16 metric 5 static 3@10.0.1.9", "1 eth1 gone 10.0.1.1/24 10.0.0.1/24")
+	v.expect(t, "renamed", "1 eth1 gone 10.0.1.1/24 10.0.0.1/24", "3 wan down 10.0.1.1/24 10.0.0.1/24", "10.9.0.0/16 metric 5 static 3@10.0.1.9")
 
 	// Gone and made again within one batch, with the same index and name.
 	v.removeLink(7)
 	v.setLink(eth)
-	v.expect(t, "made again", "4 wan down 10.0.1.1/24 10.0.0.1/24", "10.9.0.0/16 metric 5 static 4@10.0.1.9", "3 wan gone 10.0.1.1/24 10.0.0.1/24")
+	v.expect(t, "made again", "3 wan gone 10.0.1.1/24 10.0.0.1/24", "4 wan down 10.0.1.1/24 10.0.0.1/24", "10.9.0.0/16 metric 5 static 4@10.0.1.9")
 
 	v.setLinks(nil)
-	v.expect(t, "all gone", "10.9.0.0/16 metric 5 static 4@10.0.1.9 gone", "4 wan gone 10.0.1.1/24 10.0.0.1/24", "2 eth2 gone")
+	v.expect(t, "all gone", "4 wan gone 10.0.1.1/24 10.0.0.1/24", "2 eth2 gone", "10.9.0.0/16 metric 5 static 4@10.0.1.9 gone")
 }
 
 // A notification is applied if it leaves no doubt; otherwise the table is to be read again.
@@ -114,15 +114,17 @@ func TestViewKnowsWhenItDoesNotKnow(t *testing.T) {
 	one := route{routeKey: key, kind: unix.RTN_UNICAST, protocol: unix.RTPROT_BOOT, hops: []hop{{7, ipOf("10.0.1.9"), 1, false}}}
 	two := one
 	two.hops = []hop{{7, ipOf("10.0.1.8"), 1, false}}
-	if !v.applyRoute(routeNews{route: one, gone: false}) || !v.applyRoute(routeNews{route: one, gone: false}) {
-		t.Error("a new route is not clear")
+	for range 2 {
+		if !v.applyRoute(routeNews{route: one}) {
+			t.Error("a new route is not clear")
+		}
 	}
 	v.expect(t, "new", "10.9.0.0/16 metric 5 static 1@10.0.1.9")
 	if !v.applyRoute(routeNews{route: two, replaces: true}) || !v.applyRoute(routeNews{route: one, replaces: true}) {
 		t.Error("a replacement of the only route is not clear")
 	}
 	v.expect(t, "replaced, and back")
-	if v.applyRoute(routeNews{route: two, gone: false}) || v.applyRoute(routeNews{route: two, gone: true}) {
+	if v.applyRoute(routeNews{route: two}) || v.applyRoute(routeNews{route: two, gone: true}) {
 		t.Error("a second route of the key is clear")
 	}
 	if !v.applyRoute(routeNews{route: one, gone: true}) {
@@ -133,7 +135,7 @@ func TestViewKnowsWhenItDoesNotKnow(t *testing.T) {
 		t.Error("the end of a route that is not there is clear")
 	}
 	one.hops[0].dead = true
-	v.applyRoute(routeNews{route: one, gone: false})
+	v.applyRoute(routeNews{route: one})
 	v.expect(t, "only a dead hop: no route, and no blackhole")
 }
 

@@ -115,6 +115,15 @@ func (s *Space) Up(name string)     { s.t.Helper(); s.must(s.netlink.LinkSetUp(s
 func (s *Space) Down(name string)   { s.t.Helper(); s.must(s.netlink.LinkSetDown(s.link(name))) }
 func (s *Space) Delete(name string) { s.t.Helper(); s.must(s.netlink.LinkDel(s.link(name))) }
 
+// Rename renames an interface. It is down for a moment and then up.
+func (s *Space) Rename(name, to string) {
+	s.t.Helper()
+	l := s.link(name)
+	s.must(s.netlink.LinkSetDown(l))
+	s.must(s.netlink.LinkSetName(l, to))
+	s.must(s.netlink.LinkSetUp(l))
+}
+
 // Index returns an interface's index.
 func (s *Space) Index(name string) int { s.t.Helper(); return s.link(name).Attrs().Index }
 
