@@ -9,7 +9,8 @@
 //
 // # Files
 //
-//   - check.go: the invariants, on any simulation: Delivery, NoState
+//   - check.go: Delivery: the invariants of packets, on any simulation
+//   - state.go: NoState and NoJoins: what routers may not remember
 //   - network.go: Network, a random topology with hosts
 //   - play.go: what happens to it, and when the invariants are checked
 //
