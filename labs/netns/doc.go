@@ -8,6 +8,7 @@
 //   - engine.go: Engine, which implements script.Engine
 //   - capture.go: what is on the links, as a pcapng file
 //   - member.go: what the hosts of a lab send and receive
+//   - down.go: Down
 //
 // While a lab runs, or after it was run with --keep, its namespaces can be entered:
 //
@@ -15,4 +16,9 @@
 //
 // Nothing is left behind: Close ends the processes that the engine started and deletes its namespaces, and Down does
 // the same for a run that was killed or kept.
+//
+// # Known gaps
+//
+//   - Links have no delay, loss or bandwidth of their own: only the simulator has them.
+//   - The clock is the machine's: on a busy one, checks may need the time that scripts give them.
 package netns
