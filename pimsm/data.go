@@ -93,7 +93,7 @@ func (s *source) arrives(a arrival) {
 		s.iif = in
 		m.touchSource(s)
 	case a.iif != in && a.iif != decapsulation:
-		s.wrong, s.wrongAt = s.wrong|a.iif, m.now
+		s.wrong, s.wrongAt = s.wrong|a.iif, m.now.UnixNano()
 	}
 	v := forward(s, a.iif)
 	if v.onRPTree && checkSwitchToSpt(s) {
@@ -120,7 +120,7 @@ func (s *source) updateDataAsserts() {
 	if s.wrong == 0 {
 		return
 	}
-	if s.m.now.Sub(s.wrongAt) > wrongInterval {
+	if time.Duration(s.m.now.UnixNano()-s.wrongAt) > wrongInterval {
 		s.wrong = 0
 		return
 	}
@@ -232,9 +232,7 @@ func (m *Machine) activity(e engine.Activity) {
 	if s == nil || e.Packets == 0 || !s.rpf.known {
 		return
 	}
-	if m.cfg.SPTSwitch == SPTThreshold {
-		s.meter.count(m.now, e.Bytes)
-	}
+	s.countBytes(e.Bytes)
 	fresh := !s.flow.Running()
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
 	s.arrives(arrival{iif: s.said.in, forwarded: true})

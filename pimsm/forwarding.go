@@ -1,7 +1,6 @@
 package pimsm
 
 import (
-	"net/netip"
 	"time"
 
 	"grove/internal/engine"
@@ -92,7 +91,7 @@ func switchToSptDesired(s *source) bool {
 	case SPTNever:
 		return false
 	case SPTThreshold:
-		return s.meter.kbps > s.m.cfg.SPTThresholdKbps
+		return s.meter != nil && s.meter.kbps > s.m.cfg.SPTThresholdKbps
 	}
 	return true
 }
@@ -104,10 +103,18 @@ type meter struct {
 	kbps  uint64 // over the last whole interval
 }
 
-func (r *meter) count(now time.Time, bytes uint64) {
-	if r.since.IsZero() {
-		r.since = now
+// countBytes measures the source if a threshold is configured.
+func (s *source) countBytes(bytes uint64) {
+	if s.m.cfg.SPTSwitch != SPTThreshold {
+		return
 	}
+	if s.meter == nil {
+		s.meter = &meter{since: s.m.now}
+	}
+	s.meter.count(s.m.now, bytes)
+}
+
+func (r *meter) count(now time.Time, bytes uint64) {
 	r.bytes += bytes
 	if d := now.Sub(r.since); d >= time.Second {
 		r.kbps = r.bytes * 8 / uint64(d.Milliseconds())
@@ -120,11 +127,11 @@ func (r *meter) count(now time.Time, bytes uint64) {
 // row is what we want of the forwarding table for a key: an engine.Want without what follows from the configuration.
 // The zero value is no row.
 type row struct {
-	wanted   bool
 	in       ifSet
 	out      ifSet
-	wrong    ifSet      // packets that come in here are reported
-	register netip.Addr // encapsulate to this RP
+	wrong    ifSet   // packets that come in here are reported
+	register *target // encapsulate to this RP; nil: do not
+	wanted   bool
 	tap      bool
 }
 
@@ -158,7 +165,7 @@ func wantSG(s *source) row {
 	// registered, sets the SPTbit.
 	r.tap = r.in != 0 && !s.g.ssm && (!s.flow.Running() || s.iif != r.in) || s.decap != nil && s.decap.watching()
 	if r.out.has(registerTunnel) {
-		r.register = s.g.rpf.addr
+		r.register = s.g.rpf
 	}
 	r.out &^= registerTunnel
 	// Packets on RPF_interface(S) set the SPTbit, those on an outgoing interface are the event of an Assert.
@@ -246,8 +253,8 @@ func (m *Machine) want(k engine.Key, r row) {
 		return
 	}
 	w := engine.Want{Key: k, In: m.ifID(r.in), Out: m.outgoing(r.out), Tap: r.tap, WrongIf: m.ifIDs(r.wrong)}
-	if r.register.IsValid() {
-		w.Encap = []engine.Encap{{Kind: engine.EncapRegister, To: r.register}}
+	if r.register != nil {
+		w.Encap = []engine.Encap{{Kind: engine.EncapRegister, To: r.register.addr}}
 	}
 	if w.In == 0 {
 		w.Negative = "no RPF interface"

@@ -33,14 +33,20 @@ func (m *Machine) membership(e engine.Membership) {
 		e = engine.Membership{If: e.If, Group: e.Group}
 	}
 	o := g.oif(i)
-	old := o.members
+	var old []netip.Addr
+	if o.members != nil {
+		old = *o.members
+	}
 	wasExclude := o.member
 	include := e.Mode == engine.Exclude
 	if o.member != include {
 		o.member = include
 		o.touch()
 	}
-	o.members = e.Sources
+	o.members = nil
+	if len(e.Sources) > 0 {
+		o.members = &e.Sources
+	}
 	for _, a := range old {
 		if wasExclude != include || !slices.Contains(e.Sources, a) {
 			m.setMember(g, i, a, false, false)

@@ -108,9 +108,7 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 		m.sendRegisterStop(s.addr, s.g.addr, dst, src)
 		return
 	}
-	if m.cfg.SPTSwitch == SPTThreshold {
-		s.meter.count(m.now, uint64(len(r.Packet)))
-	}
+	s.countBytes(uint64(len(r.Packet)))
 	sentRegisterStop := false
 	if sptBit(s) || switchToSptDesired(s) && inheritedOlistSG(s) == 0 {
 		m.sendRegisterStop(s.addr, s.g.addr, dst, src)

@@ -26,8 +26,8 @@ func (s RptState) String() string {
 
 // rptUpstream is an upstream (S,G,rpt) state machine.
 type rptUpstream struct {
-	state RptState
 	ot    *engine.Timer // Override Timer; nil: never set
+	state RptState
 	// apart says that RPF'(S,G,rpt) was not RPF'(*,G) when we last looked.
 	apart bool
 }

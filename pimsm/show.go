@@ -217,7 +217,7 @@ func (r *row) olist(otherwise ifSet) ifSet {
 	if !r.wanted {
 		return otherwise
 	}
-	if r.register.IsValid() {
+	if r.register != nil {
 		return r.out | registerTunnel
 	}
 	return r.out

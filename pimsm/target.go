@@ -12,10 +12,10 @@ import (
 
 // target is an address that we track.
 type target struct {
-	m     *Machine
-	addr  netip.Addr
-	known bool // rib has answered
-
+	m         *Machine
+	addr      netip.Addr
+	known     bool // rib has answered
+	pinned    bool // a configured RP: tracked although no group has it now
 	local     bool // an address of ours
 	connected bool // no gateway between
 	reachable bool
@@ -29,7 +29,6 @@ type target struct {
 
 	groups  roll[*group]  // of which it is the RP
 	sources roll[*source] // of which it is the source
-	pinned  bool          // a configured RP: tracked although no group has it now
 	waiting []func()      // what is to be done when the path is known
 }
 

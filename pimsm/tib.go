@@ -2,7 +2,6 @@ package pimsm
 
 import (
 	"net/netip"
-	"time"
 
 	"grove/internal/engine"
 )
@@ -27,8 +26,7 @@ type source struct {
 	addr netip.Addr
 	g    *group
 
-	sptBit bool         // SPTbit(S,G); read it by sptBit(s)
-	kat    engine.Timer // KeepaliveTimer(S,G); read it by keepaliveRunning(s)
+	kat engine.Timer // KeepaliveTimer(S,G); read it by keepaliveRunning(s)
 
 	// flow runs while packets of the flow are known to come, whatever they do to the KeepaliveTimer: for as long there is
 	// a row in the forwarding table, so that they come up no more. iif is where they are known to come in and be
@@ -36,14 +34,15 @@ type source struct {
 	flow    engine.Timer
 	iif     ifSet
 	wrong   ifSet
-	wrongAt time.Time
+	wrongAt int64 // UnixNano
 
 	rpt      rptUpstream
 	register *register // nil: NoInfo, and no Register-Stop Timer
 	decap    *decap    // at the RP, while Registers come
-	meter    meter     // for SPTThreshold
+	meter    *meter    // for SPTThreshold
 
-	asked bool // a Creation of mfib waits for its answer
+	sptBit bool // SPTbit(S,G); read it by sptBit(s)
+	asked  bool // a Creation of mfib waits for its answer
 
 	placeInGroup  int32
 	placeInTarget int32
@@ -70,23 +69,23 @@ type oif struct {
 	iface *iface
 	g     *group
 	s     *source // nil: of (*,G)
-	place int32   // in iface.oifs
-
-	// member is local_receiver_include(*,G,I), or local_receiver_include(S,G,I); exclude is
-	// local_receiver_exclude(S,G,I).
-	member, exclude bool
 
 	jp     *downstream  // DownstreamJPState(*,G,I), or (S,G,I); nil: NoInfo
 	rpt    *downstream  // DownstreamJPState(S,G,rpt,I); nil: NoInfo
 	assert *assertState // nil: NoInfo
 
-	// members is the membership that igmp last announced for (I,G): kept in the (*,G) state, to see what a new one
-	// changes.
-	members []netip.Addr
+	place int32 // in iface.oifs
+	// member is local_receiver_include(*,G,I), or local_receiver_include(S,G,I); exclude is
+	// local_receiver_exclude(S,G,I).
+	member, exclude bool
+
+	// members are the sources of the membership that igmp last announced for (I,G), if it had any: kept in the (*,G)
+	// state, to see what a new one changes.
+	members *[]netip.Addr
 }
 
 func (o *oif) empty() bool {
-	return !o.member && !o.exclude && o.jp == nil && o.rpt == nil && o.assert == nil && len(o.members) == 0
+	return !o.member && !o.exclude && o.jp == nil && o.rpt == nil && o.assert == nil && o.members == nil
 }
 
 // on returns the entry's state of an interface; nil if there is none.

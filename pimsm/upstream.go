@@ -23,11 +23,11 @@ func (s UpstreamState) String() string { return [...]string{"NotJoined", "Joined
 
 // upstream is an upstream state machine.
 type upstream struct {
-	state UpstreamState
-	jt    engine.Timer // Join Timer
+	jt engine.Timer // Join Timer
 	// rpf is the RPF' that was last used, and byAssert says that an Assert made it that.
 	rpf      neighborID
 	byAssert bool
+	state    UpstreamState
 }
 
 // updateUpstream makes the transitions "JoinDesired -> True", "JoinDesired -> False", and "RPF' changes".
@@ -82,7 +82,11 @@ func (m *Machine) updateUpstream(e *entry, n node, joinDesired bool, rpf neighbo
 
 func (m *Machine) setJoinTimer(n node, u *upstream, d time.Duration) {
 	if u.jt.Do == nil {
-		u.jt.Do = func(time.Time) { m.joinTimerExpires(n, u) }
+		if g, s := n.g, n.s; s == nil {
+			u.jt.Do = func(time.Time) { g.m.joinTimerExpires(nodeOf(g), &g.up) }
+		} else {
+			u.jt.Do = func(time.Time) { s.m.joinTimerExpires(node{s.g, s}, &s.up) }
+		}
 	}
 	m.timers.Set(&u.jt, m.now.Add(d))
 }

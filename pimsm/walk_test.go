@@ -400,7 +400,7 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 		bit := i.bit
 		if bit == s.said.in {
 			got := setOf(w.m, s.said.out)
-			if s.said.register.IsValid() {
+			if s.said.register != nil {
 				got["VI"] = true
 			}
 			if fmt.Sprint(got) != fmt.Sprint(out) {
