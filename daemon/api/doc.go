@@ -8,7 +8,7 @@
 // # Files
 //
 //   - router.go: Router, what the API asks of a router, and Event
-//   - server.go: the methods
+//   - server.go, server_pim.go: the methods
 //   - convert*.go: from the machines' values to messages
 //   - listen.go: the unix socket, both ends
 //
