@@ -2,8 +2,11 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/vishvananda/netlink/nl"
 
 	"grove/daemon/router"
 	"grove/internal/engine"
@@ -217,36 +220,44 @@ func (h *Host) readAgain(now time.Time) error {
 	s := &h.stale
 	if s.links {
 		links, err := h.netlink.links()
-		if err != nil {
+		if s.links, err = changing(err); err != nil {
 			return fmt.Errorf("host: read links: %w", err)
 		}
 		h.view.setLinks(links)
-		s.links = false
 	}
 	if s.addresses {
 		addresses, err := h.netlink.addresses()
-		if err != nil {
+		if s.addresses, err = changing(err); err != nil {
 			return fmt.Errorf("host: read addresses: %w", err)
 		}
 		h.view.setAddresses(addresses)
-		s.addresses = false
 	}
 	if s.routes {
 		nexthops, err := h.netlink.nexthops()
+		again, err := changing(err)
 		if err != nil {
 			return fmt.Errorf("host: read nexthop objects: %w", err)
 		}
 		routes, err := h.netlink.routes()
-		if err != nil {
+		if s.routes, err = changing(err); err != nil {
 			return fmt.Errorf("host: read routes: %w", err)
 		}
+		s.routes = s.routes || again
 		h.view.setRoutes(routes, nexthops)
-		s.routes = false
 	}
 	h.view.news = true
 	end := time.Now()
 	s.after = end.Add(9 * end.Sub(now))
 	return nil
+}
+
+// changing says whether a table changed too fast to be read whole: what was read serves, and it is to be read again. Any
+// other error is returned.
+func changing(err error) (bool, error) {
+	if errors.Is(err, nl.ErrDumpInterrupted) {
+		return true, nil
+	}
+	return err != nil, err
 }
 
 // announce tells the machines what changed.

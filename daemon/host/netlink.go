@@ -410,13 +410,13 @@ func (n *rtnetlink) routes() (routes []route, err error) {
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		header := make([]byte, sizeofRtMsg)
 		header[0] = family
-		some, err := dump(n, unix.RTM_GETROUTE, unix.RTM_NEWROUTE, header, parseRoute)
-		if err != nil && !errors.Is(err, syscall.EAFNOSUPPORT) {
-			return nil, err
+		some, failed := dump(n, unix.RTM_GETROUTE, unix.RTM_NEWROUTE, header, parseRoute)
+		if failed != nil && !errors.Is(failed, syscall.EAFNOSUPPORT) {
+			err = failed
 		}
 		routes = append(routes, some...)
 	}
-	return routes, nil
+	return routes, err
 }
 
 // nexthops reads the nexthop objects; a kernel before 5.3 has none.
