@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,9 +49,8 @@ func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) 
 		l.routers[node] = build(b, dir, node)
 		programs[node] = l.routers[node]
 	}
-	if _, err := netns.Down(topo.Name, b.TempDir()); err != nil { // of a run that was killed
-		b.Fatal(err)
-	}
+	sweep(b, topo.Name)
+	topo.Name = fmt.Sprintf("%s-%d", topo.Name, os.Getpid())
 	l.Engine, err = netns.New(b.Context(), files, topo, netns.Options{Groved: path, RunDir: b.TempDir(), Programs: programs})
 	if err != nil {
 		b.Fatal(err)
@@ -59,6 +61,25 @@ func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) 
 		}
 	})
 	return l
+}
+
+// sweep removes what runs left that were killed. The process that a lab belongs to is in its name.
+func sweep(b *testing.B, lab string) {
+	b.Helper()
+	spaces, err := filepath.Glob("/run/netns/grove-" + lab + "-*")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, space := range spaces {
+		name, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(space), "grove-"+lab+"-"), "-")
+		pid, err := strconv.Atoi(name)
+		if err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		if _, err := netns.Down(lab+"-"+name, b.TempDir()); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // startLine builds the line of four routers, and returns when packets of the families pass through it.

@@ -18,6 +18,7 @@ import (
 	"grove/daemon/api"
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/daemon/api/grove/v1/grovev1connect"
+	"grove/labs/interop/frr"
 	"grove/labs/netns"
 )
 
@@ -115,6 +116,15 @@ func (g *groved) Stop() error {
 }
 
 func (g *groved) pid() int { return g.cmd.Process.Pid }
+
+// peer is FRR, of which pimd is measured.
+type peer struct{ *frr.Router }
+
+func newFRR(b *testing.B, dir, node string) router {
+	return peer{frr.New(b, filepath.Join(dir, node+".frr"))}
+}
+
+func (p peer) pid() int { return p.Pid("pimd") }
 
 // cpu returns the CPU time that a process has used, in user mode and in the kernel.
 func cpu(b *testing.B, pid int) time.Duration {
