@@ -11,12 +11,12 @@
 // an outgoing list: the list is what the macro says, and what was last said to mfib or to a neighbor is compared with
 // it.
 //
-//	tib.go      what is known             macros.go      what follows        instance.go   update
+//	tib.go      what is known             macros.go      what follows        entry.go      update
 //	receive.go, member.go, target.go, data.go: events    transmit.go, forwarding.go: what is said at Settled
 //
 // # Files
 //
-//   - instance.go: Machine, the entries, update
+//   - instance.go: Machine; entry.go: the life of entries, update
 //   - config.go: Config, its defaults, a new configuration
 //   - tib.go: the types of the Tree Information Base; ifset.go: sets of interfaces; roll.go: the index of entries
 //   - macros.go: the state summarization macros (4.1.5) and those of the state machines

@@ -8,6 +8,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/pim/wire"
+	"grove/pimsm"
 )
 
 const manyGroups = 20_000
@@ -171,5 +172,50 @@ func TestMessagesAggregate(t *testing.T) {
 	}
 	if messages > 4000 {
 		t.Errorf("%d messages in two periods", messages)
+	}
+}
+
+// TestManySourcesOfAGroup: a group with many sources finds each of them, and all go.
+func TestManySourcesOfAGroup(t *testing.T) {
+	w := newQuietWorld(t,
+		"config go", "iface alt 10.0.1.1/24", "iface rcv 10.0.0.2/24", "hello rcv 10.0.0.1", "hello alt 10.0.1.2")
+	g := addr("239.1.1.1")
+	message := func(join bool) {
+		for first := 0; first < 3000; first += 100 {
+			jp := &wire.JoinPrune{Upstream: addr("10.0.0.2"), Holdtime: 210_000_000_000}
+			set := wire.GroupSet{Group: wire.GroupOf(g)}
+			for n := range 100 {
+				if e := wire.SG(sourceNumber(first + n)); join {
+					set.Joined = append(set.Joined, e)
+				} else {
+					set.Pruned = append(set.Pruned, e)
+				}
+			}
+			jp.Groups = []wire.GroupSet{set}
+			p, err := wire.Encode(jp, addr("10.0.0.1"), w.all_())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.quietStep(engine.Packet{
+				If: w.ifaces["rcv"].ID, Src: addr("10.0.0.1"), Dst: w.all_(), Proto: engine.ProtoPIM, Payload: p,
+			})
+		}
+		w.quietStep(engine.Settled{})
+	}
+	for _, join := range []bool{true, true, false} {
+		message(join)
+		joined := 0
+		for _, e := range w.m.Step(w.now, engine.Query{What: "entries"}) {
+			if a, ok := e.(engine.Answer); ok {
+				for _, x := range a.Value.([]pimsm.EntryShow) {
+					if x.Upstream == "Joined" {
+						joined++
+					}
+				}
+			}
+		}
+		if want := map[bool]int{true: 3000}[join]; joined != want {
+			t.Errorf("joins %v: %d sources are joined, want %d", join, joined, want)
+		}
 	}
 }

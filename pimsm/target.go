@@ -29,7 +29,7 @@ type target struct {
 
 	groups  roll[*group]  // of which it is the RP
 	sources roll[*source] // of which it is the source
-	waiting []func()      // what is to be done when the path is known
+	waiting *[]func()     // what is to be done when the path is known; nil: nothing
 }
 
 // hop is one way to a target. It hangs on its interface, so that a change there finds it.
@@ -91,11 +91,14 @@ func (s *source) whenPathKnown(f func()) {
 		return
 	}
 	t := s.rpf
-	if len(t.waiting) >= maxWaiting {
+	if t.waiting == nil {
+		t.waiting = new([]func())
+	}
+	if len(*t.waiting) >= maxWaiting {
 		s.m.counts.Add("too many packets before the path is known")
 		return
 	}
-	t.waiting = append(t.waiting, func() {
+	*t.waiting = append(*t.waiting, func() {
 		if !s.gone {
 			f()
 		}
@@ -127,10 +130,11 @@ func (m *Machine) path(p engine.Path) {
 	if first || changed || wasRP != t.local || connected != t.connected || metric != [...]uint32{t.preference(), t.metric()} {
 		t.touch()
 	}
-	waiting := t.waiting
-	t.waiting = nil
-	for _, f := range waiting {
-		f()
+	if waiting := t.waiting; waiting != nil {
+		t.waiting = nil
+		for _, f := range *waiting {
+			f()
+		}
 	}
 	for _, s := range t.sources.all {
 		if s.asked {

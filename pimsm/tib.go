@@ -14,8 +14,9 @@ import (
 type group struct {
 	entry
 	addr    netip.Addr
-	ssm     bool          // the group is in an SSM range (section 4.8)
-	sources roll[*source] // all (S,G) and (S,G,rpt) state of the group
+	ssm     bool                   // the group is in an SSM range (section 4.8)
+	sources roll[*source]          // all (S,G) and (S,G,rpt) state of the group
+	index   map[netip.Addr]*source // of sources; nil while they are few
 
 	placeInRP int32
 }
