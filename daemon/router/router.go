@@ -55,7 +55,8 @@ func (r *Router) Faults() int { return r.faults }
 // InterfaceChange, and Addressed events for a single machine, Query among them. What it returns is Outward.
 func (r *Router) Step(now time.Time, ev engine.Event) []engine.Effect {
 	r.now = now
-	r.queue, r.next, r.out = r.queue[:0], 0, r.out[:0]
+	r.queue, r.out = emptied(r.queue), emptied(r.out)
+	r.next = 0
 	r.fire()
 	switch ev := ev.(type) {
 	case engine.Tick:
@@ -200,4 +201,13 @@ func (r *Router) fault(what string, index int) {
 		text += "; last first: " + strings.Join(chain, "; ")
 	}
 	r.emit(engine.MachineID{}, engine.Note{Level: engine.Error, Text: text})
+}
+
+// emptied returns the slice without elements, so that nothing of the last Step is kept alive; a big one is given up.
+func emptied[T any](s []T) []T {
+	if cap(s) > 4096 {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
