@@ -207,6 +207,22 @@ func (s *source) dataAssert(iif ifSet, kind assertKind) {
 	}
 }
 
+// repeatAssert is "send Assert(S,G) on iif" or "send Assert(*,G) on iif" of section 4.2 where a machine is the winner
+// already: somebody on the link does not know it, as a downstream router that left and came back. Without it the two
+// streams would go on until the Assert Timer expires. The kernel reports such packets every three seconds at most.
+func (s *source) repeatAssert(iif ifSet, kind assertKind) {
+	i := s.m.ifaceOf(iif)
+	if i == nil || !i.runs {
+		return
+	}
+	switch {
+	case kind == assertSG && s.assertOn(i) == AssertWinner:
+		s.oif(i).resendAssert()
+	case kind == assertStarG && s.assertOn(i) == AssertNoInfo && s.g.assertOn(i) == AssertWinner:
+		s.g.oif(i).sendAssert(rptAssertMetric(s.g, i), s.addr)
+	}
+}
+
 // becomeAssertWinner is the action A1: "Send Assert. Set Assert Timer to (Assert_Time - Assert_Override_Interval).
 // Store self as AssertWinner. Store the metric as AssertWinnerMetric."
 func (o *oif) becomeAssertWinner(mine assertMetric, cause string) {

@@ -99,6 +99,7 @@ func (s *source) arrives(a arrival) {
 	if v.onRPTree && checkSwitchToSpt(s) {
 		s.setKeepalive(m.cfg.KeepalivePeriod)
 	}
+	s.repeatAssert(a.iif, v.assert)
 	s.dataAssert(a.iif, v.assert)
 	if a.packet == nil {
 		return
