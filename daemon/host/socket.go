@@ -134,8 +134,8 @@ func (s *socket) send(index int, m *engine.Send) error {
 	return nil
 }
 
-// batch is how many packets one read takes at most.
-const batch = 16
+// batch is how many packets one read takes at most. Each has a buffer of 64 KiB.
+const batch = 4
 
 // receive reads packets until the socket is closed, and hands each batch to deliver.
 func (s *socket) receive(deliver func([]arrival)) {
