@@ -277,22 +277,28 @@ func (m *Machine) activityInterval() time.Duration {
 // sayStarStar keeps the (*,*) row: packets of unknown flows from the interfaces whose hosts we register for come up
 // whole, and what the kernel decapsulates from Registers goes nowhere.
 //
-// The interfaces towards the RPs are in it, too. It is the rule of Linux for bidirectional trees: where (*,*) covers the
-// incoming interface of a (*,G) row and the interface that a packet comes from, the row forwards the packet, and its tap
-// tells of it, wherever the source is. Without it a source on a LAN that has members would be on a wrong interface.
+// It is the rule of Linux for bidirectional trees that where (*,*) covers the incoming interface of a (*,G) row and the
+// interface that a packet comes from, the row takes the packet. For IPv4 the interfaces towards the RPs are in (*,*) for
+// that reason: a source on a LAN that has members is not on a wrong interface then, and the tap tells of it. Rows of IPv6
+// have no TTL thresholds, by which mfib keeps such a packet from going up the shared tree, so there these interfaces
+// stay out even if we are DR on them.
 func (m *Machine) sayStarStar() {
-	var accept ifSet
+	var accept, towardsRPs ifSet
 	for _, i := range m.interfaces() {
 		if i.dr {
 			accept |= i.bit
 		}
 	}
-	if accept != 0 {
-		for _, rp := range m.rps {
-			if !rp.local {
-				accept |= rp.iface.set()
-			}
+	for _, rp := range m.rps {
+		if !rp.local {
+			towardsRPs |= rp.iface.set()
 		}
+	}
+	switch {
+	case m.id.Family == engine.IPv6:
+		accept &^= towardsRPs
+	case accept != 0:
+		accept |= towardsRPs
 	}
 	r := row{wanted: len(m.rps) > 0, out: accept, tap: true}
 	if !r.wanted {
