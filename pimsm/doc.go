@@ -63,6 +63,10 @@
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
 //   - PIM messages are not authenticated (section 6.3).
+//   - IPv6: where a source and members of its group share a LAN, the kernel reports one wrong packet per (*,G) row and 3
+//     seconds; a second source of the group on that LAN may go unregistered for as long.
+//   - A Register that overtakes the native copy of its packet is forwarded, so that packet comes twice. Where the way by
+//     the RP and the shortest path differ in delay, the switch between them loses or doubles what is on the way.
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
 //   - Inject does not know the TTL thresholds and boundaries that mfib applies to rows.
 //   - The MTU of the Register tunnel is that of the link towards the RP, without Path MTU Discovery (section 4.4.1): where

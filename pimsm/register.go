@@ -31,7 +31,13 @@ type register struct {
 	state RegisterState
 	rst   engine.Timer // Register-Stop Timer
 	rp    *target      // where the tunnel leads: the last RP used
+	// tooBig is when the source was last told that its packets do not fit into the tunnel.
+	tooBig time.Time
 }
+
+// tooBigPause is the least time between two Packet Too Big messages to a source (RFC 4443, section 2.4, asks for a
+// limit).
+const tooBigPause = time.Second
 
 // registerState is the state of the machine. In Join state the tunnel is in joins(S,G), which is what "add reg tunnel",
 // "remove reg tunnel" and "update reg tunnel" in Figure 1 come to.
@@ -140,11 +146,15 @@ func (s *source) registerPacket(packet []byte) {
 		// "In IPv6 [...] an ICMP Packet Too Big message MUST be sent by the encapsulating DR if it receives a packet
 		// that will not fit in the effective MTU of the tunnel."
 		m.counts.Add("data too big for the register tunnel")
-		m.sendPacketTooBig(s, packet, mtu)
-		return
+		if last := s.register.tooBig; last.IsZero() || m.now.Sub(last) >= tooBigPause {
+			s.register.tooBig = m.now
+			m.sendPacketTooBig(s, packet, mtu)
+		}
 	}
-	// Deviation: an IPv4 packet that fills the tunnel is not fragmented before the encapsulation. The kernel fragments
-	// the Register, and the RP puts it together: a packet with the DF bit, which Linux sets on all UDP, arrives too.
+	// Deviation: a packet that does not fit into the tunnel is not fragmented before the encapsulation (IPv4), and not
+	// dropped (IPv6). The kernel fragments the Register, and the RP puts it together. So an IPv4 packet with the DF bit,
+	// which Linux sets on all UDP, arrives, and an IPv6 source that heeds no Packet Too Big about a group is heard: once
+	// its packets go natively, they fit.
 	m.sendRegister(rp, &wire.Register{Packet: inner}, trafficClass(inner))
 }
 
