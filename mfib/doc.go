@@ -15,7 +15,7 @@
 //   - creation.go: a packet of a new flow, and who has to answer; negative entries
 //   - alerts.go: the owner of an entry (rule 1), Join and Prune alerts (rules 4 and 5)
 //   - check.go: counters, activity, repair
-//   - transmit.go: writing the table
+//   - transmit.go: writing the table; inject.go: packets that a protocol forwards by hand
 //   - show.go: the answers to Query
 //
 // # The rules of RFC 2715 here

@@ -77,6 +77,8 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 		m.decline(ev)
 	case engine.Revisit:
 		m.revisit(ev.Key)
+	case engine.Inject:
+		m.inject(ev)
 	case engine.Wildcard:
 		m.wildcard(ev)
 	case engine.Path:

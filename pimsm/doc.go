@@ -68,7 +68,6 @@
 //   - A Register that overtakes the native copy of its packet is forwarded, so that packet comes twice. Where the way by
 //     the RP and the shortest path differ in delay, the switch between them loses or doubles what is on the way.
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
-//   - Inject does not know the TTL thresholds and boundaries that mfib applies to rows.
 //   - The MTU of the Register tunnel is that of the link towards the RP, without Path MTU Discovery (section 4.4.1): where
 //     the path is narrower further on, the kernel fragments the Register.
 //   - The KeepaliveTimer is restarted by counters, read every sixth of Keepalive_Period: of a flow that stops it expires up

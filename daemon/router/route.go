@@ -11,8 +11,14 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 	id := from.id
 	switch e := eff.(type) {
 	// For the outside.
-	case engine.Send, engine.HostGroup, engine.SetVIF, engine.SetRows, engine.ReadCounters, engine.Inject:
+	case engine.Send, engine.HostGroup, engine.SetVIF, engine.SetRows, engine.ReadCounters:
 		r.emit(id, eff)
+	case engine.Inject:
+		if id.Protocol == engine.MFIB {
+			r.emit(id, eff)
+		} else {
+			r.serve(from, engine.MFIB, e, parent)
+		}
 	case engine.Answer:
 		e.From = id
 		r.emit(id, e)

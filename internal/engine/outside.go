@@ -212,7 +212,8 @@ type Upcall struct {
 }
 
 // Inject asks the driver to send a whole IP data packet, as it is, out of interfaces (the RP forwards what came in
-// Registers by it). The packet is not looped back to this host, and its TTL is already decremented.
+// Registers by it). The packet is not looped back to this host, and its TTL is already decremented. What a protocol asks
+// for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows.
 type Inject struct {
 	Out    []IfID
 	Packet []byte
@@ -281,6 +282,7 @@ func (Counters) event()        {}
 func (RowFailed) event()       {}
 func (Upcall) event()          {}
 func (Query) event()           {}
+func (Inject) event()          {}
 
 func (Send) effect()         {}
 func (HostGroup) effect()    {}
