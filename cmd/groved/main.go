@@ -9,10 +9,10 @@ import (
 )
 
 func main() {
-	// State lives long and is small, so a tighter heap costs little: 300 ms of CPU instead of 230 for 20,000 groups, in
-	// 85 MB instead of 109.
+	// State lives long and is small, so a tighter heap costs little: for 20,000 groups with a source each 76 MiB instead
+	// of 110, for a tenth of a second of CPU.
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(40)
 	}
 	if err := command().Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -181,30 +181,42 @@ func procAddr(s string) (netip.Addr, error) {
 	return netip.AddrFrom4(a), nil
 }
 
-// joined says whether a router has a (*,G), and how many it has. The kernel of a grove RP has no row of one that no
-// source sends to: grove is asked, for little. FRR writes one, and asking it would cost.
-func (l *lab) joined(node string, g netip.Addr) (has bool, groups int) {
+// joined says whether a router has the (*,G) of a group. The kernel of a grove RP has no row of one that no source sends
+// to: grove is asked. FRR writes one.
+func (l *lab) joined(node string, g netip.Addr) bool {
 	l.b.Helper()
-	if r, ok := l.routers[node].(*groved); ok {
-		f := grovev1.Family(engine.FamilyOf(g))
-		one, err := r.client.ListMroutes(l.b.Context(), connect.NewRequest(&grovev1.ListMroutesRequest{Family: f, Group: g.String(), Source: "*"}))
-		if err != nil {
-			l.b.Fatal(err)
-		}
-		all, err := r.client.ListRPs(l.b.Context(), connect.NewRequest(&grovev1.ListRPsRequest{Family: f}))
-		if err != nil {
-			l.b.Fatal(err)
-		}
-		for _, rp := range all.Msg.Rps {
-			groups += int(rp.ActiveGroups)
-		}
-		return len(one.Msg.Mroutes) > 0, groups
+	f := engine.FamilyOf(g)
+	r, ok := l.routers[node].(*groved)
+	if !ok {
+		return l.rows(node, f)[engine.StarG(g)]
 	}
-	for k := range l.rows(node, engine.FamilyOf(g)) {
-		if !k.Source.IsValid() && !k.Group.IsUnspecified() {
-			groups++
-			has = has || k.Group == g
-		}
+	answer, err := r.client.ListMroutes(l.b.Context(), connect.NewRequest(&grovev1.ListMroutesRequest{
+		Family: grovev1.Family(f), Group: g.String(), Source: "*",
+	}))
+	if err != nil {
+		l.b.Fatal(err)
 	}
-	return has, groups
+	return len(answer.Msg.Mroutes) > 0
+}
+
+// groups returns how many IPv4 groups a router has a (*,G) of.
+func (l *lab) groups(node string) (n int) {
+	l.b.Helper()
+	r, ok := l.routers[node].(*groved)
+	if !ok {
+		for k := range l.rows(node, engine.IPv4) {
+			if !k.Source.IsValid() && !k.Group.IsUnspecified() {
+				n++
+			}
+		}
+		return n
+	}
+	answer, err := r.client.ListRPs(l.b.Context(), connect.NewRequest(&grovev1.ListRPsRequest{}))
+	if err != nil {
+		l.b.Fatal(err)
+	}
+	for _, rp := range answer.Msg.Rps {
+		n += int(rp.ActiveGroups)
+	}
+	return n
 }

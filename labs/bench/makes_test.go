@@ -15,5 +15,5 @@ var makes = []struct {
 }{
 	{"grove", newGroved, []engine.Family{engine.IPv4, engine.IPv6}, []int{5000, 10_000, 20_000, 40_000}},
 	// FRR of Debian 12 has no pim6d, and the time it takes grows with the square of the groups.
-	{"FRR", newFRR, []engine.Family{engine.IPv4}, []int{5000}},
+	{"FRR", newFRR, []engine.Family{engine.IPv4}, []int{5000, 10_000}},
 }

@@ -44,10 +44,7 @@ func (l *lab) starts(f engine.Family, rate int) (total losses) {
 	for i := range starts {
 		g := group(f, 2, i)
 		l.do(script.Action{Join: &script.Membership{Host: "h2", Group: g}})
-		l.until(10*time.Second, fmt.Sprintf("(*,%v) at the RP", g), func() bool {
-			has, _ := l.joined("r2", g)
-			return has
-		})
+		l.until(10*time.Second, fmt.Sprintf("(*,%v) at the RP", g), func() bool { return l.joined("r2", g) })
 		sent := l.burst("h1", traffic.SendOptions{Interface: "eth1", Group: g, Count: packets, Rate: float64(rate), Size: 100, TTL: 64})
 		// What is still under way comes within milliseconds.
 		l.wait(500*time.Millisecond, func() bool { return l.Received("h2", g).Packets == int(sent.Tried) })
