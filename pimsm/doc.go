@@ -65,6 +65,8 @@
 //   - PIM messages are not authenticated (section 6.3).
 //   - IPv6: where a source and members of its group share a LAN, the kernel reports one wrong packet per (*,G) row and 3
 //     seconds; a second source of the group on that LAN may go unregistered for as long.
+//   - IPv4: the first packets of a flow whose hosts send with TTL 255 may go up the shared tree as well as in a Register,
+//     if the group has members here: mfib's threshold for that interface is 254.
 //   - A Register that overtakes the native copy of its packet is forwarded, so that packet comes twice. Where the way by
 //     the RP and the shortest path differ in delay, the switch between them loses or doubles what is on the way.
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
