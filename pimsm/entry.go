@@ -185,6 +185,9 @@ func (m *Machine) sayLater(s *source) {
 	}
 }
 
+// maxRounds bounds how often entries can touch each other: transitions come to rest after two or three.
+const maxRounds = 100
+
 // update works out what follows from what was touched, until nothing does: groups first, because their sources depend
 // on them and not they on their sources.
 func (m *Machine) update() {
@@ -192,7 +195,11 @@ func (m *Machine) update() {
 		return
 	}
 	m.updating = true
-	for len(m.touchedGroups)+len(m.touchedSources) > 0 {
+	for rounds := 0; len(m.touchedGroups)+len(m.touchedSources) > 0; rounds++ {
+		if rounds == maxRounds {
+			m.emit(engine.Note{Level: engine.Error, Text: "state machines do not come to rest: a fault of the program"})
+			break
+		}
 		for n := 0; n < len(m.touchedGroups); n++ {
 			g := m.touchedGroups[n]
 			g.touched = false
