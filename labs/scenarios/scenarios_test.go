@@ -1,14 +1,16 @@
 // Package scenarios holds small networks in which PIM-SM has to do something particular: one file each, with the
 // topology, the configurations and the script of a lab, and the RFC's section. Each is run in the simulator and on the
-// kernel.
+// kernel, in IPv4 as it is written and in IPv6 as toIPv6 tells it.
 package scenarios
 
 import (
 	"bytes"
 	"context"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -21,47 +23,82 @@ import (
 	"grove/labs/sim/lab"
 )
 
-// each runs f for every scenario.
+// ipv4Only are scenarios that have no counterpart in IPv6, with the reason.
+var ipv4Only = map[string]string{
+	"address-changed": "IPv6 neighbors know each other by link-local addresses, which stay",
+	"register-mtu":    "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
+}
+
+// toIPv6 is how a scenario is told in IPv6: the same network, with an address of the same shape for each.
+var toIPv6 = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`10\.(\d+)\.(\d+)\.0/24`), `"fd00:$1:$2::/64"`},
+	{regexp.MustCompile(`10\.(\d+)\.(\d+)\.(\d+)/24`), `"fd00:$1:$2::$3/64"`},
+	{regexp.MustCompile(`10\.(\d+)\.(\d+)\.(\d+)/32`), `"fd00:$1:$2::$3/128"`},
+	{regexp.MustCompile(`10\.(\d+)\.(\d+)\.(\d+)`), `"fd00:$1:$2::$3"`},
+	{regexp.MustCompile(`0\.0\.0\.0/0`), `"::/0"`},
+	{regexp.MustCompile(`239\.1\.1\.(\d+)`), `"ff1e::$1"`},
+	{regexp.MustCompile(`(?m)^pim: \{ipv4:`), `pim: {ipv6:`},
+	{regexp.MustCompile(`\bpim: \{(\}|dr-)`), `pim6: {$1`},
+	{regexp.MustCompile(`\bigmp: `), `mld: `},
+	{regexp.MustCompile(`(neighbors: \{node: \w+, count: \d+)`), `$1, ipv6: true`},
+	{regexp.MustCompile(`net\.ipv4\.ip_forward: "1"`), `net.ipv6.conf.all.forwarding: "1", net.ipv6.conf.default.accept_dad: "0"`},
+}
+
+// each runs every scenario in both families on the engine that start makes.
 func each(t *testing.T, start func(t *testing.T, dir fs.FS, topo *script.Topology) script.Engine) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("scenarios: %v, %v", files, err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir, err := txtar.FS(archive)
-			if err != nil {
-				t.Fatal(err)
-			}
-			topo, err := script.ReadTopology(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := script.ReadScript(dir, topo)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e := start(t, dir, topo)
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			var out bytes.Buffer
-			p := &script.Printer{Out: &out}
-			r, err := script.Run(ctx, topo.Name, topo, s, e, p)
-			if closing := e.Close(); closing != nil {
-				t.Error(closing)
-			}
-			if err != nil {
-				t.Fatalf("%v\n%s", err, out.String())
-			}
-			if r.Status() != 0 {
-				p.Summary(r)
-				t.Error(out.String())
-			}
-		})
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		told, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name+"/ipv4", func(t *testing.T) { play(t, told, start) })
+		if ipv4Only[name] != "" {
+			continue
+		}
+		for _, r := range toIPv6 {
+			told = r.pattern.ReplaceAll(told, []byte(r.with))
+		}
+		t.Run(name+"/ipv6", func(t *testing.T) { play(t, told, start) })
+	}
+}
+
+// play runs one scenario.
+func play(t *testing.T, told []byte, start func(t *testing.T, dir fs.FS, topo *script.Topology) script.Engine) {
+	dir, err := txtar.FS(txtar.Parse(told))
+	if err != nil {
+		t.Fatal(err)
+	}
+	topo, err := script.ReadTopology(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := script.ReadScript(dir, topo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := start(t, dir, topo)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var out bytes.Buffer
+	p := &script.Printer{Out: &out}
+	r, err := script.Run(ctx, topo.Name, topo, s, e, p)
+	if closing := e.Close(); closing != nil {
+		t.Error(closing)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if r.Status() != 0 {
+		p.Summary(r)
+		t.Error(out.String())
 	}
 }
 

@@ -82,11 +82,15 @@ func (e *evaluator) neighbors(c *NeighborsCheck) (Finding, error) {
 	if err != nil {
 		return Finding{}, err
 	}
-	return Finding{
+	f := Finding{
 		Check: fmt.Sprintf("%s has %d PIM neighbors (%v)", c.Node, c.Count, family),
-		True:  len(s.Neighbors) == c.Count,
+		True:  len(s.Neighbors) == c.Count && len(s.Down) == 0,
 		Found: fmt.Sprint(len(s.Neighbors)),
-	}, nil
+	}
+	if len(s.Down) > 0 {
+		f.Found += ", and PIM does not run on " + strings.Join(s.Down, ", ")
+	}
+	return f, nil
 }
 
 // find returns the entry for (source, group) on a node.
@@ -301,7 +305,7 @@ func (e *evaluator) transition(c *TransitionCheck) Finding {
 
 func (c *TransitionCheck) matches(t *Transition) bool {
 	return (c.Node == "" || c.Node == t.Node) &&
-		(c.Entity == "" || c.Entity == t.Entity) &&
+		(c.Entity == "" || c.Entity == t.Entity || strings.HasPrefix(t.Entity, c.Entity+" (")) &&
 		(!c.Source.IsValid() || c.Source == t.Key.Source) &&
 		(!c.Group.IsValid() || c.Group == t.Key.Group) &&
 		(c.Old == "" || c.Old == t.Old) &&

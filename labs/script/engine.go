@@ -35,6 +35,7 @@ type Engine interface {
 // RouterState is what checks ask of a router, for one address family.
 type RouterState struct {
 	Neighbors []Neighbor
+	Down      []string // interfaces on which PIM is to run and does not
 	Entries   []Entry
 }
 
@@ -57,12 +58,9 @@ type Entry struct {
 
 // Received is what a host received of a group.
 type Received struct {
-	Packets    int           // different ones
-	Lost       int           // numbers that are missing between the first and the last; from 0 if the host had joined before
-	Duplicates int           // packets that came again
-	TTL        uint8         // of the last packet
-	Latency    time.Duration // of the last packet
-	MaxGap     time.Duration // the longest time without a packet while the source was sending
+	Packets    int // different ones
+	Lost       int // numbers that are missing between the first and the last; from the first sent if the host had joined before
+	Duplicates int // packets that came again
 }
 
 // Transition is a change of state on a node.

@@ -86,7 +86,7 @@ type Check struct {
 	Transition *TransitionCheck `yaml:"transition"`
 }
 
-// NeighborsCheck: a router has exactly so many PIM neighbors of a family.
+// NeighborsCheck: a router has exactly so many PIM neighbors of a family, and PIM runs on all interfaces where it is to.
 type NeighborsCheck struct {
 	Node  string `yaml:"node"`
 	Count int    `yaml:"count"`
@@ -129,7 +129,7 @@ type ReceivedCheck struct {
 type TransitionCheck struct {
 	Never  bool       `yaml:"never"` // none such happened
 	Node   string     `yaml:"node"`
-	Entity string     `yaml:"entity"`
+	Entity string     `yaml:"entity"` // "assert (S,G)", or "assert" for those of (S,G) and (*,G)
 	Source netip.Addr `yaml:"source"`
 	Group  netip.Addr `yaml:"group"`
 	Old    string     `yaml:"old"`

@@ -24,15 +24,26 @@ func Ask(ctx context.Context, name string, c grovev1connect.RouterServiceClient,
 	if err != nil {
 		return RouterState{}, fmt.Errorf("%s: PIM neighbors: %w", name, err)
 	}
+	interfaces, err := c.ListPIMInterfaces(ctx, connect.NewRequest(&grovev1.ListPIMInterfacesRequest{Family: family}))
+	if err != nil {
+		return RouterState{}, fmt.Errorf("%s: PIM interfaces: %w", name, err)
+	}
 	routes, err := c.ListMroutes(ctx, connect.NewRequest(&grovev1.ListMroutesRequest{Family: family}))
 	if err != nil {
 		return RouterState{}, fmt.Errorf("%s: multicast routes: %w", name, err)
 	}
-	return stateOf(neighbors.Msg, routes.Msg), nil
+	return stateOf(neighbors.Msg, interfaces.Msg, routes.Msg), nil
 }
 
-func stateOf(neighbors *grovev1.ListPIMNeighborsResponse, routes *grovev1.ListMroutesResponse) RouterState {
+func stateOf(
+	neighbors *grovev1.ListPIMNeighborsResponse, interfaces *grovev1.ListPIMInterfacesResponse, routes *grovev1.ListMroutesResponse,
+) RouterState {
 	var s RouterState
+	for _, i := range interfaces.Interfaces {
+		if !i.Running {
+			s.Down = append(s.Down, i.Interface)
+		}
+	}
 	for _, n := range neighbors.Neighbors {
 		s.Neighbors = append(s.Neighbors, Neighbor{Interface: n.Interface, Address: addr(n.Address)})
 	}
