@@ -145,6 +145,7 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 	for _, f := range m.account.Flows() {
 		r.Packets += int(f.Unique())
 		r.Duplicates += int(f.Duplicates)
+		r.TTL = f.TTL
 		if m.since.Before(began) { // it was there before packet 0
 			r.Lost += int(f.LostSince(0))
 		} else {

@@ -58,9 +58,10 @@ type Entry struct {
 
 // Received is what a host received of a group.
 type Received struct {
-	Packets    int // different ones
-	Lost       int // numbers that are missing between the first and the last; from the first sent if the host had joined before
-	Duplicates int // packets that came again
+	Packets    int   // different ones
+	Lost       int   // numbers that are missing between the first and the last; from the first sent if the host had joined before
+	Duplicates int   // packets that came again
+	TTL        uint8 // of the last packet
 }
 
 // Transition is a change of state on a node.

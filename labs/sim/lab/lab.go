@@ -232,6 +232,7 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 		r.Packets += int(f.Unique())
 		r.Lost += int(f.Lost())
 		r.Duplicates += int(f.Duplicates)
+		r.TTL = f.TTL
 		for _, s := range e.sources {
 			if s.Key() == f.Key() && m.Since <= s.began {
 				r.Lost += int(f.First - 1) // the member was there before packet 1
