@@ -27,13 +27,13 @@ func BenchmarkIdle(b *testing.B) {
 			}
 			return true
 		})
-		l.wait(10*time.Second, func() bool { return false })
+		l.wait(5*time.Second, func() bool { return false })
 		before := cpu(b, r.pid())
-		l.wait(20*time.Second, func() bool { return false })
+		l.wait(10*time.Second, func() bool { return false })
 		m := memoryOf(b, r.pid())
 		b.ReportMetric(m.rss, "MiB-RSS")
 		b.ReportMetric(m.pss, "MiB-PSS")
 		b.ReportMetric(m.peak, "MiB-peak")
-		b.ReportMetric((cpu(b, r.pid())-before).Seconds()/20*100, "%-CPU")
+		b.ReportMetric((cpu(b, r.pid())-before).Seconds()/10*100, "%-CPU")
 	}
 }
