@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -83,10 +81,7 @@ func TestInSimulator(t *testing.T) {
 // same order as those of the simulator.
 func TestOnKernel(t *testing.T) {
 	testneed.Root(t)
-	groved := filepath.Join(t.TempDir(), "groved")
-	if out, err := exec.Command("go", "build", "-o", groved, "grove/cmd/groved").CombinedOutput(); err != nil {
-		t.Fatalf("build groved: %v\n%s", err, out)
-	}
+	groved := testneed.Groved(t)
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			l := open(t, name)

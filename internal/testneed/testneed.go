@@ -47,6 +47,18 @@ func Peer(t testing.TB, name string) string {
 	return path
 }
 
+// Groved builds the router and returns where it is, until the test ends.
+func Groved(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "groved")
+	build := exec.Command("go", "build", "-o", path, "grove/cmd/groved")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build groved: %v\n%s", err, out)
+	}
+	return path
+}
+
 // Module returns the root of the module that the test is in.
 func Module(t testing.TB) string {
 	t.Helper()

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,28 +24,6 @@ import (
 	"grove/labs/netns"
 	"grove/labs/script"
 )
-
-// groved builds the program once.
-var groved = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "interop")
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(dir, "groved")
-	if out, err := exec.Command("go", "build", "-o", program, "grove/cmd/groved").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build groved: %w\n%s", err, out)
-	}
-	return program, nil
-})
-
-// TestMain removes the built program.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if program, err := groved(); err == nil {
-		os.RemoveAll(filepath.Dir(program))
-	}
-	os.Exit(status)
-}
 
 // lab is a lab in namespaces, some of whose routers may be FRR.
 type lab struct {
@@ -71,10 +48,6 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 	for _, tool := range []string{"ip", "ethtool", "tshark"} {
 		testneed.Tool(t, tool)
 	}
-	program, err := groved()
-	if err != nil {
-		t.Fatal(err)
-	}
 	sweep(t, topo)
 	capture, err := os.Create(filepath.Join(t.TempDir(), "wire.pcapng"))
 	if err != nil {
@@ -88,7 +61,7 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 		}
 	}
 	e, err := netns.New(t.Context(), dir, topo, netns.Options{
-		Groved: program, RunDir: t.TempDir(), Programs: programs, Capture: capture,
+		Groved: testneed.Groved(t), RunDir: t.TempDir(), Programs: programs, Capture: capture,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"context"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -114,10 +113,7 @@ func TestInSimulator(t *testing.T) {
 
 func TestOnKernel(t *testing.T) {
 	testneed.Root(t)
-	groved := filepath.Join(t.TempDir(), "groved")
-	if out, err := exec.Command("go", "build", "-o", groved, "grove/cmd/groved").CombinedOutput(); err != nil {
-		t.Fatalf("build groved: %v\n%s", err, out)
-	}
+	groved := testneed.Groved(t)
 	each(t, func(t *testing.T, dir fs.FS, topo *script.Topology) script.Engine {
 		e, err := netns.New(context.Background(), dir, topo, netns.Options{Groved: groved, RunDir: t.TempDir()})
 		if err != nil {
