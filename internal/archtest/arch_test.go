@@ -3,6 +3,7 @@ package archtest
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,6 +83,33 @@ func TestBans(t *testing.T) {
 				t.Errorf("found %q", found)
 			}
 		})
+	}
+}
+
+// TestEveryBan: no ban is without a fixture that breaks it.
+func TestEveryBan(t *testing.T) {
+	pkgs := all(t)
+	found := strings.Join(Check(pkgs, []string{
+		module + "/internal/archtest/testdata/imports",
+		module + "/internal/archtest/testdata/functions",
+	}), "\n")
+	for path := range bannedImports {
+		if !strings.Contains(found, "import of "+path+": ") {
+			t.Errorf("import of %s is not found", path)
+		}
+	}
+	for path, names := range bannedFuncs {
+		if names == nil {
+			names = []string{"IntN"}
+		}
+		for _, name := range names {
+			if !strings.Contains(found, path+"."+name+": ") {
+				t.Errorf("%s.%s is not found", path, name)
+			}
+		}
+	}
+	if !strings.Contains(found, "github.com/sirupsen/logrus: not among") {
+		t.Error("a library that is not allowed is not found")
 	}
 }
 
