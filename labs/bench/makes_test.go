@@ -14,6 +14,6 @@ var makes = []struct {
 	groups   []int
 }{
 	{"grove", newGroved, []engine.Family{engine.IPv4, engine.IPv6}, []int{5000, 10_000, 20_000, 40_000}},
-	// FRR of Debian 12 has no pim6d, and the time it takes grows with the square of the groups.
+	// FRR of Debian 12 has no pim6d; when the groups double it takes six times as long.
 	{"FRR", newFRR, []engine.Family{engine.IPv4}, []int{5000, 10_000}},
 }
