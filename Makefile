@@ -1,6 +1,8 @@
 # What a person types: make lab, make test. The rest serves these two.
 
 GO ?= go
+# sudo leaves out the place where Go is usually installed.
+export PATH := $(PATH):/usr/local/go/bin
 
 .PHONY: all build lab test quick generate check bench clean
 
@@ -26,7 +28,10 @@ test: ## installs what is missing and runs every test
 quick: ## the tests that need nothing but Go
 	$(GO) test -short ./...
 
-check: ## format, vet, generated code
+generate: ## the code of the management API from its schema
+	tools/generate.sh
+
+check: ## format, vet, lint; a test holds the generated code to its schema
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
