@@ -34,10 +34,6 @@ type lab struct {
 func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) router, nodes ...string) *lab {
 	b.Helper()
 	testneed.Root(b)
-	path, err := program()
-	if err != nil {
-		b.Fatal(err)
-	}
 	files := os.DirFS(dir)
 	topo, err := script.ReadTopology(files)
 	if err != nil {
@@ -51,7 +47,7 @@ func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) 
 	}
 	sweep(b, topo.Name)
 	topo.Name = fmt.Sprintf("%s-%d", topo.Name, os.Getpid())
-	l.Engine, err = netns.New(b.Context(), files, topo, netns.Options{Groved: path, RunDir: b.TempDir(), Programs: programs})
+	l.Engine, err = netns.New(b.Context(), files, topo, netns.Options{Groved: testneed.Groved(b), RunDir: b.TempDir(), Programs: programs})
 	if err != nil {
 		b.Fatal(err)
 	}

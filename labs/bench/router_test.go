@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,33 +17,10 @@ import (
 	"grove/daemon/api"
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/daemon/api/grove/v1/grovev1connect"
+	"grove/internal/testneed"
 	"grove/labs/interop/frr"
 	"grove/labs/netns"
 )
-
-// program builds groved once, as make build does.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "groved")
-	build := exec.Command("go", "build", "-o", path, "grove/cmd/groved")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build groved: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-// TestMain removes the built program.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(status)
-}
 
 // router is what is measured: a program that routes, and its process.
 type router interface {
@@ -62,11 +38,7 @@ type groved struct {
 
 // newGroved is groved with the configuration of a node.
 func newGroved(b *testing.B, dir, node string) router {
-	path, err := program()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return &groved{path: path, config: filepath.Join(dir, node+".yml")}
+	return &groved{path: testneed.Groved(b), config: filepath.Join(dir, node+".yml")}
 }
 
 // Start implements netns.Program.
