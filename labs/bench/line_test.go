@@ -31,9 +31,10 @@ type lab struct {
 }
 
 // start builds the lab in a folder, with a router of the make on each of the nodes, until the benchmark ends.
-func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) router, nodes ...string) *lab {
+func start(b *testing.B, dir string, build func(b *testing.B, program, dir, node string) router, nodes ...string) *lab {
 	b.Helper()
 	testneed.Root(b)
+	program := testneed.Groved(b)
 	files := os.DirFS(dir)
 	topo, err := script.ReadTopology(files)
 	if err != nil {
@@ -42,12 +43,12 @@ func start(b *testing.B, dir string, build func(b *testing.B, dir, node string) 
 	l := &lab{b: b, routers: map[string]router{}}
 	programs := map[string]netns.Program{}
 	for _, node := range nodes {
-		l.routers[node] = build(b, dir, node)
+		l.routers[node] = build(b, program, dir, node)
 		programs[node] = l.routers[node]
 	}
 	sweep(b, topo.Name)
 	topo.Name = fmt.Sprintf("%s-%d", topo.Name, os.Getpid())
-	l.Engine, err = netns.New(b.Context(), files, topo, netns.Options{Groved: testneed.Groved(b), RunDir: b.TempDir(), Programs: programs})
+	l.Engine, err = netns.New(b.Context(), files, topo, netns.Options{Groved: program, RunDir: b.TempDir(), Programs: programs})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func sweep(b *testing.B, lab string) {
 }
 
 // startLine builds the line of four routers, and returns when packets of the families pass through it.
-func startLine(b *testing.B, build func(b *testing.B, dir, node string) router, families ...engine.Family) *lab {
+func startLine(b *testing.B, build func(b *testing.B, program, dir, node string) router, families ...engine.Family) *lab {
 	b.Helper()
 	l := start(b, "testdata/line", build, "r1", "r2", "r3", "r4")
 	for _, f := range families {

@@ -9,7 +9,7 @@ import (
 // makes are the routers that are measured, one after the other in the same run.
 var makes = []struct {
 	name     string
-	build    func(b *testing.B, dir, node string) router
+	build    func(b *testing.B, program, dir, node string) router
 	families []engine.Family
 	groups   []int
 }{

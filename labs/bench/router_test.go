@@ -17,7 +17,6 @@ import (
 	"grove/daemon/api"
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/daemon/api/grove/v1/grovev1connect"
-	"grove/internal/testneed"
 	"grove/labs/interop/frr"
 	"grove/labs/netns"
 )
@@ -37,8 +36,8 @@ type groved struct {
 }
 
 // newGroved is groved with the configuration of a node.
-func newGroved(b *testing.B, dir, node string) router {
-	return &groved{path: testneed.Groved(b), config: filepath.Join(dir, node+".yml")}
+func newGroved(_ *testing.B, program, dir, node string) router {
+	return &groved{path: program, config: filepath.Join(dir, node+".yml")}
 }
 
 // Start implements netns.Program.
@@ -92,7 +91,7 @@ func (g *groved) pid() int { return g.cmd.Process.Pid }
 // peer is FRR, of which pimd is measured.
 type peer struct{ *frr.Router }
 
-func newFRR(b *testing.B, dir, node string) router {
+func newFRR(b *testing.B, _, dir, node string) router {
 	return peer{frr.New(b, filepath.Join(dir, node+".frr"))}
 }
 
