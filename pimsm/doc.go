@@ -63,8 +63,9 @@
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
 //   - PIM messages are not authenticated (section 6.3).
-//   - IPv6: where a source and members of its group share a LAN, the kernel reports one wrong packet per (*,G) row and 3
-//     seconds; a second source of the group on that LAN may go unregistered for as long.
+//   - IPv6: where a source and members of its group share a LAN, its first packet is on a wrong interface and comes up in
+//     a report; what follows is dropped until the row of (S,G) is written. (The next source is reported at once: mfib
+//     re-arms the (*,G) row.)
 //   - IPv4: the first packets of a flow whose hosts send with TTL 255 may go up the shared tree as well as in a Register,
 //     if the group has members here: mfib's threshold for that interface is 254.
 //   - A Register that overtakes the native copy of its packet is forwarded, so that packet comes twice. Where the way by
