@@ -28,10 +28,19 @@ type Config struct {
 
 // InterfaceConfig is what mfib enforces on an interface.
 type InterfaceConfig struct {
-	Owner        engine.Protocol // the protocol that the interface belongs to (RFC 2715); igmp: none but IGMP (section 4.6)
-	TTLThreshold uint8           // packets with this TTL or less do not leave; 0: any above 1 leave
+	Owner engine.Protocol // the protocol that the interface belongs to (RFC 2715); igmp: none but IGMP (section 4.6)
+	// Groups are those that another protocol owns the interface for: PIM sparse-dense mode. The first prefix that holds a
+	// group decides.
+	Groups       []GroupOwner
+	TTLThreshold uint8 // packets with this TTL or less do not leave; 0: any above 1 leave
 	// Boundaries are group prefixes that cross the interface in neither direction (RFC 2365).
 	Boundaries []netip.Prefix
+}
+
+// GroupOwner says to which protocol an interface belongs for the groups of a prefix.
+type GroupOwner struct {
+	Groups netip.Prefix
+	Owner  engine.Protocol
 }
 
 // withDefaults returns c with the defaults for what is zero.

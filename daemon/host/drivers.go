@@ -54,7 +54,9 @@ func socketOf(id engine.MachineID) (key socketKey, ok bool) {
 		return socketKey{engine.IPv4, engine.ProtoIGMP}, true
 	case id.Protocol == engine.IGMP:
 		return socketKey{engine.IPv6, engine.ProtoICMPv6}, true
-	case id.Protocol == engine.PIMSM:
+	case id.Protocol == engine.DVMRP:
+		return socketKey{engine.IPv4, engine.ProtoIGMP}, true
+	case id.Protocol == engine.PIMSM, id.Protocol == engine.PIMDM:
 		return socketKey{id.Family, engine.ProtoPIM}, true
 	}
 	return socketKey{}, false

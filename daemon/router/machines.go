@@ -40,6 +40,19 @@ func rank(p engine.Protocol) int {
 	return 3
 }
 
+// speaks says whether a machine reads the packets of a protocol of the Internet header.
+func speaks(id engine.MachineID, proto uint8) bool {
+	switch proto {
+	case engine.ProtoIGMP:
+		return id.Protocol == engine.IGMP || id.Protocol == engine.DVMRP
+	case engine.ProtoICMPv6:
+		return id.Protocol == engine.IGMP
+	case engine.ProtoPIM:
+		return id.Protocol == engine.PIMSM || id.Protocol == engine.PIMDM
+	}
+	return false
+}
+
 // newMachine returns a new machine for id.
 func newMachine(id engine.MachineID, rng *rand.Rand) engine.Machine {
 	switch id.Protocol {

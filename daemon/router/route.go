@@ -17,6 +17,7 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 		if id.Protocol == engine.MFIB {
 			r.emit(id, eff)
 		} else {
+			e.From = id
 			r.serve(from, engine.MFIB, e, parent)
 		}
 	case engine.Answer:
@@ -45,6 +46,12 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 	case engine.Wildcard:
 		e.From = id
 		r.serve(from, engine.MFIB, e, parent)
+	case engine.Interest:
+		e.From = id
+		r.serve(from, engine.MFIB, e, parent)
+	case engine.MRIBRoute:
+		e.From = id
+		r.serve(from, engine.RIB, e, parent)
 	case engine.Track:
 		e.From = id
 		r.serve(from, engine.RIB, e, parent)

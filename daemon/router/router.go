@@ -67,7 +67,9 @@ func (r *Router) Step(now time.Time, ev engine.Event) []engine.Effect {
 	case engine.InterfaceChange:
 		r.interfaceChange(ev)
 	case engine.Addressed:
-		if s := r.find(ev.To); s != nil {
+		if p, ok := ev.Event.(engine.Packet); ok {
+			r.packet(ev.To, p)
+		} else if s := r.find(ev.To); s != nil {
 			r.post(s, engine.MachineID{}, ev.Event, -1)
 		} else if q, ok := ev.Event.(engine.Query); ok {
 			r.emit(ev.To, engine.Answer{From: ev.To, ID: q.ID, Err: fmt.Sprintf("%v does not run here", ev.To)})
@@ -131,6 +133,16 @@ func (r *Router) settle() {
 		r.drain()
 		if !again {
 			return
+		}
+	}
+}
+
+// packet hands a packet to every machine of the family and table that speaks its protocol: PIM is read by sparse and dense
+// mode, IGMP by igmp and DVMRP. Each takes what is its own.
+func (r *Router) packet(to engine.MachineID, p engine.Packet) {
+	for _, s := range r.machines {
+		if s.id.Family == to.Family && s.id.Table == to.Table && speaks(s.id, p.Proto) {
+			r.post(s, engine.MachineID{}, p, -1)
 		}
 	}
 }

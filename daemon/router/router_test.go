@@ -73,7 +73,7 @@ func TestStampsAndAddresses(t *testing.T) {
 			return nil
 		}},
 	})
-	out := r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{}})
+	out := r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{Proto: engine.ProtoPIM}})
 	if want := []string{"want of pimsm/ipv4", "installed (*,239.1.1.1)"}; !slices.Equal(log, want) {
 		t.Errorf("delivered %q, want %q", log, want)
 	}
@@ -109,7 +109,7 @@ func TestFirstInFirstOut(t *testing.T) {
 			return nil
 		}},
 	})
-	r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{}})
+	r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{Proto: engine.ProtoPIM}})
 	if !slices.Equal(log, []string{"1", "2"}) {
 		t.Errorf("wants arrived in the order %q", log)
 	}
@@ -151,7 +151,7 @@ func TestSettledGoesRound(t *testing.T) {
 			return nil
 		}},
 	})
-	r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{}})
+	r.Step(epoch, engine.Addressed{To: pimID, Event: engine.Packet{Proto: engine.ProtoPIM}})
 	r.Step(epoch, engine.Settled{})
 	if !slices.Equal(log, []string{"written"}) || r.Faults() != 0 {
 		t.Errorf("%q, %d faults", log, r.Faults())
@@ -190,7 +190,7 @@ func TestFaults(t *testing.T) {
 		event  engine.Event
 		says   string
 	}{
-		{"chain", pingPong(false), engine.Addressed{To: pimID, Event: engine.Packet{}}, "mfib/ipv4 -> pimsm/ipv4: engine.Installed"},
+		{"chain", pingPong(false), engine.Addressed{To: pimID, Event: engine.Packet{Proto: engine.ProtoPIM}}, "mfib/ipv4 -> pimsm/ipv4: engine.Installed"},
 		{"settled", pingPong(true), engine.Settled{}, "not settled after 16 rounds"},
 		{"deadline", stuck, engine.Tick{}, "the deadline does not advance"},
 	} {

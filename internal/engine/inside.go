@@ -76,6 +76,17 @@ func (p *Path) Reachable() bool { return p.Local || len(p.Hops) > 0 }
 // Connected says that the address is a direct neighbour on a link of ours, without a gateway between.
 func (p *Path) Connected() bool { return len(p.Hops) > 0 && !p.Hops[0].Gateway.IsValid() && !p.Local }
 
+// MRIBRoute is a route that a protocol contributes to the MRIB, new, replaced or gone: DVMRP its own, MBGP the best of
+// its neighbors'. A protocol has one route of a prefix at most; its name is the route's origin. It serves the RPF check
+// only, and wins over unicast routes of the same or a worse distance, as a multicast static route does.
+type MRIBRoute struct {
+	From   MachineID
+	Prefix netip.Prefix
+	Hops   []NextHop
+	Metric uint32
+	Gone   bool
+}
+
 // ---- the forwarding table: protocols -> mfib ----
 
 // Outgoing is an interface of an entry's outgoing list; a packet passes if its TTL is greater than Threshold
@@ -137,6 +148,15 @@ type Revisit struct {
 	Key  Key
 }
 
+// Interest says whether a component has receivers of Group among its own neighbors and hosts, so that it wants the group's
+// packets from other components' sources: its line of the component-group table (RFC 2715 section 2.2). A protocol that
+// wants a (*,G) row has said so by it; one that makes (S,G) entries only, as dense modes do, says it by Interest.
+type Interest struct {
+	From   MachineID
+	Group  netip.Addr
+	Wanted bool
+}
+
 // Wildcard lists the group prefixes for which a component wants all traffic of other components' sources (RFC 2715
 // section 2, rule 6), whole.
 type Wildcard struct {
@@ -189,7 +209,9 @@ const (
 	PruneAlert
 )
 
-// Alert tells the owner of an entry's incoming interface about the outgoing interfaces of the others.
+// Alert tells a component what the others want, as a level. (S,G): the owner of the incoming interface alone is told
+// whether another component has an outgoing interface or encapsulation; it may prune or must join and graft. (*,G): whether
+// another component is interested in G. (*,*): whether another component is a wildcard receiver.
 type Alert struct {
 	To   MachineID
 	Kind AlertKind
@@ -233,6 +255,8 @@ func (Unwant) event()         {}
 func (Decline) event()        {}
 func (Revisit) event()        {}
 func (Wildcard) event()       {}
+func (Interest) event()       {}
+func (MRIBRoute) event()      {}
 func (Creation) event()       {}
 func (WrongInterface) event() {}
 func (WholePacket) event()    {}
@@ -253,6 +277,8 @@ func (Unwant) effect()         {}
 func (Decline) effect()        {}
 func (Revisit) effect()        {}
 func (Wildcard) effect()       {}
+func (Interest) effect()       {}
+func (MRIBRoute) effect()      {}
 func (Creation) effect()       {}
 func (WrongInterface) effect() {}
 func (WholePacket) effect()    {}

@@ -50,6 +50,8 @@ const (
 	RIB   Protocol = "rib"
 	IGMP  Protocol = "igmp"
 	PIMSM Protocol = "pimsm"
+	PIMDM Protocol = "pimdm"
+	DVMRP Protocol = "dvmrp"
 )
 
 // MachineID names one machine of a router. There is one per (protocol, family, table). The zero value is the outside

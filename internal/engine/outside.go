@@ -33,8 +33,10 @@ type Interface struct {
 	Loopback     bool
 	Multicast    bool
 	PointToPoint bool
-	MTU          int            // bytes, IP header included
-	Addrs        []netip.Prefix // of both families, in the kernel's order: the first of a family is its primary address
+	// TunnelLocal and TunnelRemote are the outer addresses of an IP-in-IP tunnel (RFC 2003); invalid for other interfaces.
+	TunnelLocal, TunnelRemote netip.Addr
+	MTU                       int            // bytes, IP header included
+	Addrs                     []netip.Prefix // of both families, in the kernel's order: the first of a family is its primary address
 }
 
 // Running says whether packets can pass.
@@ -213,8 +215,10 @@ type Upcall struct {
 
 // Inject asks the driver to send a whole IP data packet, as it is, out of interfaces (the RP forwards what came in
 // Registers by it). The packet is not looped back to this host, and its TTL is already decremented. What a protocol asks
-// for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows.
+// for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows, and adds
+// the outgoing interfaces that the other components want of the packet's (S,G).
 type Inject struct {
+	From   MachineID
 	Out    []IfID
 	Packet []byte
 }

@@ -258,36 +258,44 @@ func (r *Router) receive(on *Port, p *packet, ttl uint8, hop int32) {
 // control takes a control packet to a group. PIM comes in on its socket if that is a member; on an interface with a
 // VIF, IGMP and MLD come in whatever the group.
 func (r *Router) control(on *Port, p *packet, ttl uint8) {
-	f := p.family()
-	var to engine.MachineID
 	switch p.Proto {
-	case engine.ProtoPIM:
-		to = r.id(engine.PIMSM, f)
-	case engine.ProtoIGMP, engine.ProtoICMPv6:
-		to = r.id(engine.IGMP, f)
+	case engine.ProtoPIM, engine.ProtoIGMP, engine.ProtoICMPv6:
 	default:
 		return
 	}
-	if _, member := r.groups[hostGroup{to, on.id, p.Dst}]; !member && (p.Proto == engine.ProtoPIM || on.vif[family(f)] < 0) {
+	if (p.Proto == engine.ProtoPIM || on.vif[family(p.family())] < 0) && !r.member(on, p.Dst) {
 		return
 	}
-	r.deliver(to, on, p, ttl)
+	r.deliver(on, p, ttl)
 }
 
-func (r *Router) deliver(to engine.MachineID, on *Port, p *packet, ttl uint8) {
-	r.feed(engine.Addressed{To: to, Event: engine.Packet{
+// member says whether a machine joined a group on an interface.
+func (r *Router) member(on *Port, group netip.Addr) bool {
+	for _, p := range []engine.Protocol{engine.IGMP, engine.PIMSM, engine.PIMDM, engine.DVMRP} {
+		if _, ok := r.groups[hostGroup{r.id(p, engine.FamilyOf(group)), on.id, group}]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// deliver hands a packet to the machines; daemon/router knows which of them read it.
+func (r *Router) deliver(on *Port, p *packet, ttl uint8) {
+	r.feed(engine.Addressed{To: r.id("", p.family()), Event: engine.Packet{
 		If: on.id, Src: p.Src, Dst: p.Dst, Proto: p.Proto, TTL: ttl, TOS: p.TOS, RouterAlert: p.RouterAlert, Payload: p.Payload,
 	}})
 }
 
 // local takes a unicast packet for an address of this router.
 func (r *Router) local(on *Port, p *packet, ttl uint8) {
-	if p.Proto != engine.ProtoPIM {
+	switch p.Proto {
+	case engine.ProtoPIM:
+		r.planes[family(p.family())].Decapsulate(r.node.sim.Clock(), p.Src, p.Dst, p.Payload)
+	case engine.ProtoIGMP:
+	default:
 		return
 	}
-	f := p.family()
-	r.planes[family(f)].Decapsulate(r.node.sim.Clock(), p.Src, p.Dst, p.Payload)
-	r.deliver(r.id(engine.PIMSM, f), on, p, ttl)
+	r.deliver(on, p, ttl)
 }
 
 // send sends a control packet of a machine.

@@ -41,6 +41,9 @@ func (f *fake) Deadline() (time.Time, bool) { return f.wake, !f.wake.IsZero() }
 func describe(ev engine.Event) string {
 	switch e := ev.(type) {
 	case engine.Addressed:
+		if p, ok := e.Event.(engine.Packet); ok {
+			return describe(p) // the router knows who reads it
+		}
 		return e.To.String() + " " + describe(e.Event)
 	case engine.Packet:
 		return fmt.Sprintf("packet if %d %v > %v proto %d ttl %d", e.If, e.Src, e.Dst, e.Proto, e.TTL)
@@ -205,8 +208,8 @@ func TestControlPackets(t *testing.T) {
 	w.m[1].do(w.n[1], mfib4, engine.SetVIF{VIF: 3, If: in})
 	send()
 	expect(t, "both listen", w.m[1].take(),
-		"2.001s pimsm/ipv4 packet if 2 10.0.1.1 > 224.0.0.13 proto 103 ttl 1",
-		"2.001s igmp/ipv4 packet if 2 10.0.1.1 > 239.1.1.1 proto 2 ttl 1")
+		"2.001s packet if 2 10.0.1.1 > 224.0.0.13 proto 103 ttl 1",
+		"2.001s packet if 2 10.0.1.1 > 239.1.1.1 proto 2 ttl 1")
 	w.m[1].do(w.n[1], pim4, engine.HostGroup{If: in, Group: addr("224.0.0.13")})
 	w.m[1].do(w.n[1], mfib4, engine.SetVIF{VIF: 3, Gone: true})
 	send()
@@ -228,8 +231,8 @@ func TestUnicast(t *testing.T) {
 	register.Dst = addr("10.9.9.9")
 	w.m[0].do(w.n[0], pim4, register)
 	w.Run(time.Second)
-	expect(t, "the RP", w.m[3].take(), "1.006s pimsm/ipv4 packet if 2 10.0.1.1 > 10.255.0.4 proto 103 ttl 62")
-	expect(t, "itself", w.m[0].take(), "1s pimsm/ipv4 packet if 1 10.255.0.1 > 10.255.0.1 proto 103 ttl 2")
+	expect(t, "the RP", w.m[3].take(), "1.006s packet if 2 10.0.1.1 > 10.255.0.4 proto 103 ttl 62")
+	expect(t, "itself", w.m[0].take(), "1s packet if 1 10.255.0.1 > 10.255.0.1 proto 103 ttl 2")
 	if s := w.Stats(); s.Expired != 1 || s.NoRoute != 1 {
 		t.Errorf("expired %d, no route %d", s.Expired, s.NoRoute)
 	}
