@@ -155,6 +155,7 @@ func Counts(machine string, value any) (*pb.MachineCounts, error) {
 	case rib.Counts:
 		level("routes", c.Routes)
 		level("multicast static routes", c.StaticRoutes)
+		level("routes of protocols", c.MRIBRoutes)
 		level("addresses tracked", c.Tracked)
 		level("trackers", c.Trackers)
 		events = c.Bad

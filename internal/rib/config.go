@@ -8,7 +8,7 @@ type Config struct {
 	// unicast routes of the same or a worse distance, whatever the prefix length (a longer prefix wins among them).
 	Static []StaticRoute
 	// Distances are administrative distances by a route's origin; defaults: connected 0, static 1, ospf 110, isis 115,
-	// rip 120, bgp 20, kernel 1, others 254.
+	// rip 120, bgp 20, kernel 1, dvmrp 0, others 254.
 	Distances map[string]uint32
 }
 

@@ -1,37 +1,80 @@
 package rib
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+
+	"github.com/gaissmai/bart"
 
 	"grove/internal/engine"
 )
 
+// table is which of the rib's tables a path is from.
+type table uint8
+
+const (
+	noTable table = iota
+	unicastTable
+	staticTable  // the multicast static routes
+	learnedTable // what protocols contributed
+)
+
 // lookup returns the path to a (RFC 7761, section 4.1.5: RPF_interface and MRIB.next_hop are its first hop). If why is not
 // nil it is given the routes that were looked at, in order.
-func (m *Machine) lookup(a netip.Addr, why *[]Route) engine.Path {
+func (m *Machine) lookup(a netip.Addr, why *[]Route) (engine.Path, table) {
 	if id, ok := m.local[a]; ok {
-		return engine.Path{Addr: a, Local: true, Prefix: host(a), Origin: originLocal, Hops: []engine.NextHop{{If: id, Weight: 1}}}
+		return engine.Path{Addr: a, Local: true, Prefix: host(a), Origin: originLocal, Hops: []engine.NextHop{{If: id, Weight: 1}}}, noTable
 	}
 	if a.Is6() && a.IsLinkLocalUnicast() {
-		return engine.Path{Addr: a}
+		return engine.Path{Addr: a}, noTable
 	}
-	static, haveStatic := m.lookupStatic(a, why)
-	unicast, haveUnicast := m.lookupUnicast(a, why)
-	if haveStatic && (!haveUnicast || static.Distance <= unicast.Distance) {
-		return static
+	multicast, from := m.lookupMulticast(a, why)
+	unicast, haveUnicast := m.longest(&m.unicast, a, why)
+	switch {
+	case from == noTable && !haveUnicast:
+		return engine.Path{Addr: a}, noTable
+	case from == noTable,
+		haveUnicast && multicast.Distance > unicast.Distance,
+		// A host on a link of ours is there, whatever a protocol has heard of the way to a net around it: the default route
+		// of a DVMRP region must not lead away from the links of the others. A static route is somebody's will.
+		haveUnicast && multicast.Distance == unicast.Distance && from == learnedTable && unicast.Connected():
+		return unicast, unicastTable
 	}
-	return unicast
+	return multicast, from
 }
 
-// lookupUnicast returns the path by the longest prefix that has a usable route.
-func (m *Machine) lookupUnicast(a netip.Addr, why *[]Route) (engine.Path, bool) {
-	for prefix, first := range m.unicast.Supernets(host(a)) {
+// lookupMulticast returns the path by the multicast static routes and those that protocols contributed: the longer prefix,
+// then the least distance, then the least metric; noTable if there is none.
+func (m *Machine) lookupMulticast(a netip.Addr, why *[]Route) (engine.Path, table) {
+	static, haveStatic := m.lookupStatic(a, why)
+	learned, haveLearned := m.longest(&m.learned, a, why)
+	switch {
+	case haveStatic && haveLearned:
+		if cmp.Or(
+			cmp.Compare(static.Prefix.Bits(), learned.Prefix.Bits()),
+			cmp.Compare(learned.Distance, static.Distance),
+			cmp.Compare(learned.Metric, static.Metric),
+		) < 0 {
+			return learned, learnedTable
+		}
+		return static, staticTable
+	case haveStatic:
+		return static, staticTable
+	case haveLearned:
+		return learned, learnedTable
+	}
+	return engine.Path{}, noTable
+}
+
+// longest returns the path by the longest prefix in a table that has a usable route.
+func (m *Machine) longest(table *bart.Table[*route], a netip.Addr, why *[]Route) (engine.Path, bool) {
+	for prefix, first := range table.Supernets(host(a)) {
 		var best *route
 		var hops []engine.NextHop
 		for r := first; r != nil; r = r.next {
 			usable, ok := m.usable(r.hops)
-			if why != nil {
+			if why != nil && !r.repeats(first) {
 				*why = append(*why, m.showRoute(prefix, r))
 			}
 			if ok && (best == nil || r.preferred(best)) {
@@ -44,7 +87,7 @@ func (m *Machine) lookupUnicast(a netip.Addr, why *[]Route) (engine.Path, bool) 
 			}, true
 		}
 	}
-	return engine.Path{Addr: a}, false
+	return engine.Path{}, false
 }
 
 // preferred says whether r serves before o, a usable route of the same prefix.
@@ -55,7 +98,10 @@ func (r *route) preferred(o *route) bool {
 	if r.metric != o.metric {
 		return r.metric < o.metric
 	}
-	return r.connected
+	if r.connected != o.connected {
+		return r.connected
+	}
+	return r.origin.name < o.origin.name // of two protocols, so that the order in which they spoke does not matter
 }
 
 // usable returns the hops that lead over a running interface; false if the route is of no use.

@@ -18,10 +18,11 @@ import (
 type oracle struct {
 	ifaces map[engine.IfID]engine.Interface
 	routes []engine.RouteChange
+	mrib   []engine.MRIBRoute
 	cfg    rib.Config
 }
 
-var oracleDistances = map[string]uint32{"connected": 0, "static": 1, "kernel": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120}
+var oracleDistances = map[string]uint32{"connected": 0, "static": 1, "kernel": 1, "bgp": 20, "dvmrp": 0, "ospf": 110, "isis": 115, "rip": 120}
 
 func (o *oracle) distance(origin string) uint32 {
 	if d, ok := o.cfg.Distances[origin]; ok {
@@ -54,6 +55,7 @@ type candidate struct {
 	origin                   string
 	static                   bool
 	distance, metric, source uint32
+	order                    string
 	hops                     []engine.NextHop
 }
 
@@ -103,12 +105,16 @@ func (o *oracle) path(a netip.Addr) engine.Path {
 		}
 		add(&static, candidate{prefix: s.Prefix, origin: "mroute", static: true, distance: s.Distance}, []engine.NextHop{hop})
 	}
+	for _, r := range o.mrib {
+		name := string(r.From.Protocol)
+		add(&static, candidate{prefix: r.Prefix, origin: name, distance: o.distance(name), metric: r.Metric, source: 1, order: name}, r.Hops)
+	}
 	best := func(list []candidate) (engine.Path, bool) {
 		if len(list) == 0 {
 			return engine.Path{Addr: a}, false
 		}
 		key := func(c candidate) string {
-			return fmt.Sprintf("%03d %010d %010d %d", 128-c.prefix.Bits(), c.distance, c.metric, c.source)
+			return fmt.Sprintf("%03d %010d %010d %d %s", 128-c.prefix.Bits(), c.distance, c.metric, c.source, c.order)
 		}
 		sort.SliceStable(list, func(i, j int) bool { return key(list[i]) < key(list[j]) })
 		p := engine.Path{Addr: a, Prefix: list[0].prefix, Origin: list[0].origin, Distance: list[0].distance, Metric: list[0].metric}
@@ -127,7 +133,8 @@ func (o *oracle) path(a netip.Addr) engine.Path {
 	}
 	u, haveUnicast := best(unicast)
 	s, haveStatic := best(static)
-	if haveStatic && (!haveUnicast || s.Distance <= u.Distance) {
+	onLink := u.Origin == "connected" && s.Origin != "mroute"
+	if haveStatic && (!haveUnicast || s.Distance < u.Distance || s.Distance == u.Distance && !onLink) {
 		return s
 	}
 	return u
@@ -158,7 +165,7 @@ func runOracle(t *testing.T, seed uint64) {
 	step := func(ev engine.Event) []engine.Effect { return m.Step(time.Unix(0, 0), ev) }
 	for range 150 {
 		for range 1 + rng.IntN(4) {
-			switch rng.IntN(7) {
+			switch rng.IntN(8) {
 			case 0:
 				i := engine.Interface{ID: engine.IfID(1 + rng.IntN(4)), Up: rng.IntN(5) > 0, Carrier: rng.IntN(4) > 0}
 				i.Name = fmt.Sprint("eth", i.ID)
@@ -188,7 +195,9 @@ func runOracle(t *testing.T, seed uint64) {
 				if rng.IntN(4) > 0 {
 					break
 				}
-				o.cfg = rib.Config{Distances: map[string]uint32{"ospf": uint32(rng.IntN(3)), "connected": uint32(rng.IntN(2))}}
+				o.cfg = rib.Config{Distances: map[string]uint32{
+					"ospf": uint32(rng.IntN(3)), "connected": uint32(rng.IntN(2)), "mbgp": uint32(rng.IntN(2)),
+				}}
 				for n := range rng.IntN(4) {
 					s := rib.StaticRoute{Prefix: prefix(), Distance: uint32(rng.IntN(3)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(n), 5})}
 					if rng.IntN(2) == 0 {
@@ -207,6 +216,18 @@ func runOracle(t *testing.T, seed uint64) {
 				s := subject{trackers[rng.IntN(2)], addr()}
 				delete(known, s)
 				step(engine.Untrack{From: s.who, Addr: s.addr})
+			case 7:
+				r := engine.MRIBRoute{
+					From: who([]string{"dvmrp", "mbgp"}[rng.IntN(2)], engine.IPv4), Prefix: prefix(), Metric: uint32(rng.IntN(3)), Gone: rng.IntN(3) == 0,
+				}
+				for h := range rng.IntN(3) {
+					r.Hops = append(r.Hops, engine.NextHop{If: engine.IfID(1 + rng.IntN(5)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
+				}
+				o.mrib = slices.DeleteFunc(o.mrib, func(x engine.MRIBRoute) bool { return x.Prefix == r.Prefix && x.From == r.From })
+				if !r.Gone && len(r.Hops) > 0 {
+					o.mrib = append(o.mrib, r)
+				}
+				step(r)
 			}
 		}
 		for _, e := range step(engine.Settled{}) {
@@ -269,6 +290,33 @@ func TestMemory(t *testing.T) {
 		t.Errorf("a route takes %d bytes, more than 150", perRoute)
 	}
 	runtime.KeepAlive(all)
+}
+
+// TestBatch: a protocol replaces 5,000 routes in one batch. Each tracked address is looked up once, and told once.
+func TestBatch(t *testing.T) {
+	const routes = 5000
+	m := rib.New(engine.MachineID{Protocol: engine.RIB, Family: engine.IPv4})
+	fill(m, 0)
+	say := func(metric uint32) (told int) {
+		for i := range routes {
+			m.Step(time.Unix(0, 0), engine.MRIBRoute{
+				From: who("dvmrp", engine.IPv4), Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 0}), 24), Metric: metric,
+				Hops: []engine.NextHop{{If: 1, Gateway: netip.AddrFrom4([4]byte{10, 255, 0, 2}), Weight: 1}},
+			})
+		}
+		return len(m.Step(time.Unix(0, 0), engine.Settled{}))
+	}
+	for i := range routes {
+		m.Step(time.Unix(0, 0), engine.Track{From: who("pimsm", engine.IPv4), Addr: netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 9})})
+	}
+	for metric, want := range []int{routes, routes, routes} {
+		if told := say(uint32(metric)); told != want {
+			t.Errorf("metric %d: %d told, want %d", metric, told, want)
+		}
+	}
+	if told := say(2); told != 0 {
+		t.Errorf("the same again: %d told", told)
+	}
 }
 
 // BenchmarkRouteChange: a route that covers one tracked address of 10,000 changes.

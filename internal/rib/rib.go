@@ -20,15 +20,17 @@ type Machine struct {
 	origins map[string]*origin
 
 	unicast bart.Table[*route]        // the first of a list of the routes of a prefix
+	learned bart.Table[*route]        // likewise, what protocols contributed: one route of a prefix each
 	static  bart.Table[[]StaticRoute] // the multicast static routes of a prefix, least distance first
 	local   map[netip.Addr]engine.IfID
 
 	tracked bart.Table[*tracked] // by the address as a prefix of full length
 	dirty   []*tracked           // to be looked up at Settled
 
-	routes int // of the kernel, now
-	counts engine.Counts
-	out    []engine.Effect
+	routes        int // of the kernel, now
+	learnedRoutes int
+	counts        engine.Counts
+	out           []engine.Effect
 }
 
 // tracked is an address that machines want to know the path to.
@@ -44,8 +46,8 @@ type tracker struct {
 	told bool // has been told path
 }
 
-// New returns a rib without routes. Events: InterfaceChange, RouteChange, Configure (Config), Track, Untrack, Settled and
-// Query (show.go). Effects: Path, Answer.
+// New returns a rib without routes. Events: InterfaceChange, RouteChange, MRIBRoute, Configure (Config), Track, Untrack,
+// Settled and Query (show.go). Effects: Path, Answer.
 func New(id engine.MachineID) *Machine {
 	return &Machine{
 		id:      id,
@@ -69,6 +71,8 @@ func (m *Machine) Step(_ time.Time, ev engine.Event) []engine.Effect {
 		m.untrack(ev)
 	case engine.RouteChange:
 		m.routeChange(ev)
+	case engine.MRIBRoute:
+		m.learn(ev)
 	case engine.InterfaceChange:
 		m.interfaceChange(ev)
 	case engine.Configure:
@@ -154,7 +158,7 @@ func (m *Machine) settle() {
 	for i, t := range m.dirty {
 		m.dirty[i] = nil
 		t.dirty = false
-		path := m.lookup(t.addr, nil)
+		path, _ := m.lookup(t.addr, nil)
 		changed := !samePath(&path, &t.path)
 		t.path = path
 		for j := range t.trackers {

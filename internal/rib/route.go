@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/gaissmai/bart"
+
 	"grove/internal/engine"
 )
 
@@ -38,7 +40,7 @@ func (m *Machine) distance(name string) uint32 {
 		return d
 	}
 	switch name {
-	case originConnected:
+	case originConnected, string(engine.DVMRP):
 		return 0
 	case "static", "kernel":
 		return 1
@@ -85,10 +87,34 @@ func (m *Machine) routeChange(ev engine.RouteChange) {
 // replace puts add, or nothing if it is nil, in the place of the route of prefix with this metric, connected or not. It
 // says whether anything changed.
 func (m *Machine) replace(prefix netip.Prefix, metric uint32, connected bool, add *route) bool {
+	return replaceIn(&m.unicast, &m.routes, prefix, add, func(r *route) bool {
+		return r.metric == metric && r.connected == connected
+	})
+}
+
+// learn takes a route that a protocol contributes. There is one of a prefix and protocol.
+func (m *Machine) learn(ev engine.MRIBRoute) {
+	if !ev.Prefix.IsValid() || engine.FamilyOf(ev.Prefix.Addr()) != m.id.Family {
+		m.counts.Add("contributed route of no prefix of the family")
+		return
+	}
+	o := m.origin(string(ev.From.Protocol))
+	var add *route
+	if !ev.Gone && len(ev.Hops) > 0 {
+		add = &route{origin: o, metric: ev.Metric, hops: sortHops(ev.Hops)}
+	}
+	if replaceIn(&m.learned, &m.learnedRoutes, ev.Prefix, add, func(r *route) bool { return r.origin == o }) {
+		m.touchCovered(ev.Prefix)
+	}
+}
+
+// replaceIn puts add, or nothing if it is nil, in the place of the route of prefix that is the same one, and keeps count. It
+// says whether anything changed.
+func replaceIn(table *bart.Table[*route], count *int, prefix netip.Prefix, add *route, same func(*route) bool) bool {
 	changed := true
-	m.unicast.Modify(prefix, func(first *route, _ bool) (*route, bool) {
+	table.Modify(prefix, func(first *route, _ bool) (*route, bool) {
 		place := &first
-		for *place != nil && ((*place).metric != metric || (*place).connected != connected) {
+		for *place != nil && !same(*place) {
 			place = &(*place).next
 		}
 		old := *place
@@ -97,12 +123,12 @@ func (m *Machine) replace(prefix netip.Prefix, metric uint32, connected bool, ad
 			changed = false
 		case add == nil:
 			*place = old.next
-			m.routes--
+			*count--
 		case old == nil:
 			*place = add
-			m.routes++
+			*count++
 		default:
-			changed = old.origin != add.origin || !slices.Equal(old.hops, add.hops)
+			changed = old.origin != add.origin || old.metric != add.metric || !slices.Equal(old.hops, add.hops)
 			add.next = old.next
 			*place = add
 		}

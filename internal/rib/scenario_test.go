@@ -19,6 +19,7 @@ import (
 //	if N NAME up|down|nocarrier ADDR/LEN...       ifgone N
 //	route PREFIX METRIC ORIGIN HOP...             a HOP is GATEWAY@N, @N, GATEWAY; none: blackhole
 //	noroute PREFIX METRIC
+//	learn WHO PREFIX METRIC HOP...                unlearn WHO PREFIX
 //	mroute PREFIX NAME|- GATEWAY|- DISTANCE       collected for the next configure
 //	distance ORIGIN D                             likewise
 //	configure
@@ -61,6 +62,14 @@ func (in *interpreter) run(w []string) string {
 		ev = r
 	case "noroute":
 		ev = engine.RouteChange{Prefix: in.prefix(w[1]), Metric: in.number(w[2]), Gone: true}
+	case "learn":
+		r := engine.MRIBRoute{From: who(w[1], in.family), Prefix: in.prefix(w[2]), Metric: in.number(w[3])}
+		for _, h := range w[4:] {
+			r.Hops = append(r.Hops, in.hop(h))
+		}
+		ev = r
+	case "unlearn":
+		ev = engine.MRIBRoute{From: who(w[1], in.family), Prefix: in.prefix(w[2]), Gone: true}
 	case "mroute":
 		s := rib.StaticRoute{Prefix: in.prefix(w[1]), Distance: in.number(w[4])}
 		if w[2] != "-" {

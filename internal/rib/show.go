@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
+
+	"github.com/gaissmai/bart"
 
 	"grove/internal/engine"
 )
@@ -54,6 +57,7 @@ type Hop struct {
 type Counts struct {
 	Routes       int // of the kernel, and connected networks
 	StaticRoutes int // prefixes with multicast static routes
+	MRIBRoutes   int // contributed by protocols
 	Tracked      int // addresses
 	Trackers     int // the sum of the machines that track each
 	Bad          map[string]uint64
@@ -84,8 +88,8 @@ func (m *Machine) showRPF(arg string) (value any, fault string) {
 			return nil, fmt.Sprintf("rib: rpf: %v is not an %v address", addr, m.id.Family)
 		}
 		var considered []Route
-		path := m.lookup(addr, &considered)
-		rpf := m.rpf(&path)
+		path, from := m.lookup(addr, &considered)
+		rpf := m.rpf(&path, from)
 		rpf.Considered = considered
 		if t, ok := m.tracked.Get(host(addr)); ok {
 			rpf.TrackedBy = t.ids()
@@ -94,8 +98,8 @@ func (m *Machine) showRPF(arg string) (value any, fault string) {
 	}
 	all := make([]RPF, 0, m.tracked.Size())
 	for _, t := range m.tracked.AllSorted() {
-		path := m.lookup(t.addr, nil)
-		rpf := m.rpf(&path)
+		path, from := m.lookup(t.addr, nil)
+		rpf := m.rpf(&path, from)
 		rpf.TrackedBy = t.ids()
 		all = append(all, rpf)
 	}
@@ -110,15 +114,15 @@ func (t *tracked) ids() []engine.MachineID {
 	return ids
 }
 
-func (m *Machine) rpf(p *engine.Path) RPF {
+func (m *Machine) rpf(p *engine.Path, from table) RPF {
 	return RPF{
 		Addr: p.Addr, Reachable: p.Reachable(), Local: p.Local, Connected: p.Connected(), Prefix: p.Prefix, Origin: p.Origin,
-		Distance: p.Distance, Metric: p.Metric, Hops: m.showHops(p.Hops), Why: why(p),
+		Distance: p.Distance, Metric: p.Metric, Hops: m.showHops(p.Hops), Why: why(p, from),
 	}
 }
 
 // why says in words which route serves.
-func why(p *engine.Path) string {
+func why(p *engine.Path, from table) string {
 	switch {
 	case p.Local:
 		return "an address of this router"
@@ -128,7 +132,9 @@ func why(p *engine.Path) string {
 		return "no usable route"
 	case len(p.Hops) == 0:
 		return "the route is a blackhole"
-	case p.Origin == originStatic:
+	case from == learnedTable:
+		return fmt.Sprintf("a route of %s, not farther than the unicast route", p.Origin)
+	case from == staticTable:
 		return "a multicast static route, not farther than the unicast route"
 	case p.Connected():
 		return "on a connected network"
@@ -137,18 +143,38 @@ func why(p *engine.Path) string {
 }
 
 func (m *Machine) showRoutes() []Route {
-	all := make([]Route, 0, m.routes)
+	all := make([]Route, 0, m.routes+m.learnedRoutes)
 	for prefix, list := range m.static.AllSorted() {
 		for _, s := range list {
 			all = append(all, m.showStatic(prefix, s))
 		}
 	}
-	for prefix, r := range m.unicast.AllSorted() {
-		for ; r != nil; r = r.next {
-			all = append(all, m.showRoute(prefix, r))
+	for _, table := range []*bart.Table[*route]{&m.learned, &m.unicast} {
+		for prefix, first := range table.AllSorted() {
+			for r := first; r != nil; r = r.next {
+				if !r.repeats(first) {
+					all = append(all, m.showRoute(prefix, r))
+				}
+			}
 		}
 	}
 	return all
+}
+
+// repeats says whether r is the kernel's own route to a network of our interfaces, which first, the list of its prefix, has by
+// their addresses as well. People are shown it once.
+func (r *route) repeats(first *route) bool {
+	if r.connected || r.origin.name != originConnected {
+		return false
+	}
+	for o := first; o != nil; o = o.next {
+		if o.connected {
+			return !slices.ContainsFunc(r.hops, func(h engine.NextHop) bool {
+				return !slices.Contains(o.hops, engine.NextHop{If: h.If, Weight: 1})
+			})
+		}
+	}
+	return false
 }
 
 func (m *Machine) showRoute(prefix netip.Prefix, r *route) Route {
@@ -193,7 +219,7 @@ func (m *Machine) showHops(hops []engine.NextHop) []Hop {
 }
 
 func (m *Machine) showCounts() Counts {
-	c := Counts{Routes: m.routes, StaticRoutes: m.static.Size(), Tracked: m.tracked.Size(), Bad: m.counts.Snapshot()}
+	c := Counts{Routes: m.routes, StaticRoutes: m.static.Size(), MRIBRoutes: m.learnedRoutes, Tracked: m.tracked.Size(), Bad: m.counts.Snapshot()}
 	for _, t := range m.tracked.All() {
 		c.Trackers += len(t.trackers)
 	}
