@@ -15,6 +15,12 @@ type Config struct {
 	TrackingSupport     bool          // the T bit; default false
 	Passive             bool          // no Hello is sent and none accepted: we are the DR of a stub
 	MaxNeighbors        int           // 0 means 512
+	// Silent: another machine of the router speaks Hello here, for both (sparse-dense interfaces). This one listens, and
+	// sends none; DRPriority and the delays must be what the other says.
+	Silent bool
+	// StateRefreshInterval is the interval in the State Refresh Capable option (RFC 3973 section 4.7.5.4), at most 255 s;
+	// 0: the option is not sent.
+	StateRefreshInterval time.Duration
 
 	// What a link falls back to if a neighbor does not send the LAN Prune Delay option: the RFC's
 	// Propagation_delay_default and t_override_default. 0 means 500 ms and 2500 ms.
