@@ -7,6 +7,7 @@
 //   - node.go: a node: its namespace, its groved, its API; Program, which may run there in place of a groved
 //   - engine.go: Engine, which implements script.Engine
 //   - capture.go: what is on the links, as a pcapng file
+//   - crossings.go: which links carry which data packets
 //   - member.go: what the hosts of a lab send and receive
 //   - down.go: Down
 //

@@ -44,6 +44,7 @@ type Engine struct {
 	tasks  sync.WaitGroup
 
 	capture *capture // nil: none
+	counter *counter // nil: none
 
 	mu          sync.Mutex
 	transitions []script.Transition
@@ -383,6 +384,9 @@ func (e *Engine) Close() error {
 	}
 	if e.capture != nil {
 		errs = append(errs, e.capture.close())
+	}
+	if e.counter != nil {
+		errs = append(errs, e.counter.close())
 	}
 	for _, n := range e.order {
 		errs = append(errs, n.space.close())

@@ -146,6 +146,9 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 		r.Packets += int(f.Unique())
 		r.Duplicates += int(f.Duplicates)
 		r.TTL = f.TTL
+		if first := f.FirstAt.Sub(m.since); r.First == 0 || first < r.First {
+			r.First = first
+		}
 		if m.since.Before(began) { // it was there before packet 0
 			r.Lost += int(f.LostSince(0))
 		} else {

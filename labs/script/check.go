@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"grove/internal/engine"
 )
@@ -19,6 +20,7 @@ type Finding struct {
 
 // mark is the state of a run when a step began: some checks ask what is new since.
 type mark struct {
+	at          time.Duration
 	transitions int
 	received    map[hostGroup]Received
 }
@@ -68,6 +70,8 @@ func (e *evaluator) check(c *Check) (Finding, error) {
 		return e.tree(c.Tree)
 	case c.Received != nil:
 		return e.received(c.Received), nil
+	case c.Links != nil:
+		return e.links(c.Links), nil
 	default:
 		return e.transition(c.Transition), nil
 	}
@@ -274,6 +278,13 @@ func (e *evaluator) received(c *ReceivedCheck) Finding {
 	if c.NewDuplicates != nil {
 		f.True = f.True && r.Duplicates-before.Duplicates <= *c.NewDuplicates
 		words = append(words, fmt.Sprintf("at most %d new duplicates", *c.NewDuplicates))
+	}
+	if c.FirstWithin > 0 {
+		f.True = f.True && r.Packets > 0 && r.First <= c.FirstWithin
+		words = append(words, fmt.Sprintf("has the first packet of %v within %v of its join", c.Group, c.FirstWithin))
+		if r.Packets > 0 {
+			f.Found += fmt.Sprintf(", the first after %v", r.First.Round(10*time.Microsecond))
+		}
 	}
 	f.Check = c.Host + " " + strings.Join(words, ", ")
 	return f

@@ -7,7 +7,7 @@
 //   - topology.go: the part of containerlab's topology file that a lab uses
 //   - script.go: script.yml: Script, Step, Action, Check, and their reading
 //   - engine.go: what an engine must be able to do; state.go: what it asks of a router, by the management API
-//   - check.go: what is true
+//   - check.go: what is true; links.go: of the links, what they carried
 //   - run.go: one run, step by step, and its Result
 //   - print.go: what the person sees
 //

@@ -23,6 +23,10 @@ type Engine interface {
 	Router(ctx context.Context, node string, family engine.Family) (RouterState, error)
 	// Received returns what a host has received of a group since it joined.
 	Received(host string, group netip.Addr) Received
+	// CountCrossings begins to note which links carry data packets; Crossings returns what was noted since, in the order of
+	// time as far as the engine knows it.
+	CountCrossings() error
+	Crossings() []Crossing
 	// Transitions returns all transitions since the start: those of one node in order, those of several as they came.
 	Transitions() []Transition
 	// Warnings returns what went wrong without making a check false: what the routers wrote into their logs as a
@@ -62,6 +66,8 @@ type Received struct {
 	Lost       int   // numbers that are missing between the first and the last; from the first sent if the host had joined before
 	Duplicates int   // packets that came again
 	TTL        uint8 // of the last packet
+	// First is the time from the join to the first packet, if one came.
+	First time.Duration
 }
 
 // Transition is a change of state on a node.

@@ -62,6 +62,11 @@ type Watcher interface {
 func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w Watcher) (*Result, error) {
 	result := &Result{Schema: Schema, Lab: name, Engine: e.Name()}
 	shown := 0
+	if s.countsLinks() {
+		if err := e.CountCrossings(); err != nil {
+			return result, err
+		}
+	}
 	for i := range s.Steps {
 		step := &s.Steps[i]
 		w.Step(i+1, len(s.Steps), step)
@@ -95,6 +100,7 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 func runStep(ctx context.Context, t *Topology, step *Step, e Engine, report func()) (*StepResult, error) {
 	r := &StepResult{Name: step.Name, Start: e.Now()}
 	eval := &evaluator{ctx: ctx, engine: e, topo: t, since: mark{
+		at:          e.Now(),
 		transitions: len(e.Transitions()),
 		received:    map[hostGroup]Received{},
 	}}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,7 @@ type Check struct {
 	Tree       *TreeCheck       `yaml:"tree"`
 	Received   *ReceivedCheck   `yaml:"received"`
 	Transition *TransitionCheck `yaml:"transition"`
+	Links      *LinksCheck      `yaml:"links"`
 }
 
 // NeighborsCheck: a router has exactly so many PIM neighbors of a family, and PIM runs on all interfaces where it is to.
@@ -123,6 +125,22 @@ type ReceivedCheck struct {
 	Duplicates *int       `yaml:"duplicates"` // at most; not said: any
 	// NewDuplicates is how many duplicates may have come since the step began; not said: any.
 	NewDuplicates *int `yaml:"new-duplicates"`
+	// FirstWithin is the longest time from the join to the first packet: of a graft, if the source was sending.
+	FirstWithin time.Duration `yaml:"first-within"`
+}
+
+// LinksCheck: which links carried the packets of a flow, and how often. Without a source it is about all sources of the
+// group. Packets in tunnels and in Registers do not count as theirs.
+type LinksCheck struct {
+	Flow `yaml:",inline"`
+	// For is how far back the check looks; all of that time must be in this step. Not said: since the step began.
+	For     time.Duration `yaml:"for"`
+	Carried string        `yaml:"carried"`  // links that carried packets: "r1-r2 lan"
+	AtLeast int           `yaml:"at-least"` // so many different packets on each of those; default 1
+	Copies  int           `yaml:"copies"`   // no packet was put on one of those more often; not said: any
+	Senders int           `yaml:"senders"`  // so many nodes put packets on each of those; not said: any
+	By      string        `yaml:"by"`       // only these nodes did; not said: any
+	Silent  string        `yaml:"silent"`   // links that carried no packet; "rest": all that carried does not name
 }
 
 // TransitionCheck: such a transition happened since the step began. Empty fields match anything.
@@ -197,10 +215,15 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 		for _, c := range append(append([]Check(nil), step.Until...), step.Check...) {
 			if n := c.count(); n != 1 {
-				fault(i, "a check is one of neighbors, entry, gone, tree, received, transition; found %d", n)
+				fault(i, "a check is one of neighbors, entry, gone, tree, received, transition, links; found %d", n)
 			}
 			if node := c.node(); node != "" && !nodes[node] {
 				fault(i, "there is no node %q in the topology", node)
+			}
+			if c.Links != nil {
+				if wrong := c.Links.fault(t); wrong != "" {
+					fault(i, "%s", wrong)
+				}
 			}
 			if c.Tree != nil {
 				if _, err := parseEdges(c.Tree.Is); err != nil {
@@ -210,6 +233,18 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 	}
 	return &s, errors.Join(faults...)
+}
+
+// countsLinks says whether a check asks which links carried packets.
+func (s *Script) countsLinks() bool {
+	for i := range s.Steps {
+		for _, list := range [][]Check{s.Steps[i].Until, s.Steps[i].Check} {
+			if slices.ContainsFunc(list, func(c Check) bool { return c.Links != nil }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Link returns the link that "r3-r5" names.
@@ -246,7 +281,8 @@ func (a *Action) target() (string, netip.Addr) {
 }
 
 func (c *Check) count() int {
-	return truths(c.Neighbors != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil)
+	return truths(c.Neighbors != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil,
+		c.Links != nil)
 }
 
 func (c *Check) node() string {

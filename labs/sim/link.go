@@ -206,6 +206,9 @@ func (s *Sim) transmit(from *Port, to *Port, p *packet, ttl uint8, hop int32) {
 	if p.data {
 		s.stats.Data++
 		l.stats.Data++
+		if s.opts.OnCrossing != nil && p.probed {
+			s.opts.OnCrossing(from, p.Src, p.Dst, p.probe.Seq)
+		}
 	} else {
 		s.stats.Control++
 		l.stats.Control++

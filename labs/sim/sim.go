@@ -38,6 +38,8 @@ type Options struct {
 
 	// OnTransition is called for every transition, in order. Nil: they are kept, and Transitions returns them.
 	OnTransition func(t Transition)
+	// OnCrossing is called for every numbered data packet (AddSource) that an interface puts on its link.
+	OnCrossing func(from *Port, source, group netip.Addr, seq uint64)
 	// OnNote is called for every note of a machine. Nil: notes of level Error become faults, others are dropped.
 	OnNote func(n Note)
 }

@@ -29,7 +29,9 @@ type Engine struct {
 	sources map[key]*source
 	seen    []script.Transition // of sim's, as far as they were translated
 
-	warnings []string
+	warnings  []string
+	counting  bool
+	crossings []script.Crossing
 }
 
 var _ script.Engine = (*Engine)(nil)
@@ -60,7 +62,7 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 		members: map[key]*sim.Member{},
 		sources: map[key]*source{},
 	}
-	e.sim = sim.New(seed, sim.Options{Unicast: sim.Static, OnNote: func(n sim.Note) {
+	e.sim = sim.New(seed, sim.Options{Unicast: sim.Static, OnCrossing: e.crossing, OnNote: func(n sim.Note) {
 		if n.Level >= engine.Warning {
 			e.warnings = append(e.warnings, fmt.Sprintf("%.3fs %s: %s", n.At.Seconds(), n.Node.Name(), n.Text))
 		}
@@ -233,6 +235,9 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 		r.Lost += int(f.Lost())
 		r.Duplicates += int(f.Duplicates)
 		r.TTL = f.TTL
+		if first := f.FirstAt.Sub(e.sim.Clock()) + e.sim.Now() - m.Since; r.First == 0 || first < r.First {
+			r.First = first
+		}
 		for _, s := range e.sources {
 			if s.Key() == f.Key() && m.Since <= s.began {
 				r.Lost += int(f.First - 1) // the member was there before packet 1
@@ -240,6 +245,23 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 		}
 	}
 	return r
+}
+
+// CountCrossings implements script.Engine.
+func (e *Engine) CountCrossings() error {
+	e.counting = true
+	return nil
+}
+
+// Crossings implements script.Engine.
+func (e *Engine) Crossings() []script.Crossing { return e.crossings }
+
+func (e *Engine) crossing(from *sim.Port, source, group netip.Addr, seq uint64) {
+	if e.counting {
+		e.crossings = append(e.crossings, script.Crossing{
+			At: e.sim.Now(), Link: from.Link().Name(), From: from.Node().Name(), Source: source, Group: group, Seq: seq,
+		})
+	}
 }
 
 // Transitions implements script.Engine.
