@@ -59,6 +59,7 @@ func (r *reader) gateway(n ast.Node) (netip.Addr, bool) {
 
 // checkInterface checks what stands below one interface.
 func (r *reader) checkInterface(at places, i *Interface, name ast.Node) {
+	r.checkTunnelInterface(at, i.Name)
 	protocols := []string{"igmp", "mld", "pim", "pim6"}
 	any := false
 	for _, p := range protocols {

@@ -20,6 +20,7 @@ type Config struct {
 	TimeScale  float64     // protocol timers are divided by this; 1 by default
 	Table      uint32      // the kernel's multicast routing table; 0 is the default table
 	Interfaces []Interface // in the order of the file
+	Tunnels    []Tunnel    // interfaces that groved makes
 	Routes     []Route     // unicast routes that groved keeps in the kernel
 
 	MulticastRoutes []rib.StaticRoute // of both families: RPF only

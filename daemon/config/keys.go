@@ -54,6 +54,7 @@ var (
 func init() {
 	initInterfaceKeys()
 	initPIMKeys()
+	initTunnelKeys()
 	mfibKeys = []key[MFIB]{
 		number("max-entries", func(v *MFIB) *int { return &v.MaxEntries }, 1, 100_000_000, "1000000",
 			"Entries of a table, negative ones included; what is wanted beyond is refused and counted."),
@@ -157,6 +158,9 @@ func init() {
 			doc: "What runs where. An interface that is not there yet is waited for.",
 			sub: refer(interfaceKeys), read: readInterfaces, print: printInterfaces,
 		},
+		list("tunnels", "IP-in-IP tunnels (RFC 2003), as the MBone had them: each is an interface that groved makes, and what "+
+			"runs on it stands under interfaces.",
+			tunnelKeys, func(v *Config) *[]Tunnel { return &v.Tunnels }, (*reader).checkTunnel),
 		list("routes", "Unicast routes that groved adds to the kernel, and again when they are lost. Two with different "+
 			"metrics are a way and its substitute: the kernel uses the lower metric whose link works.",
 			routeKeys, func(v *Config) *[]Route { return &v.Routes }, (*reader).checkRoute),
