@@ -10,7 +10,6 @@ import (
 
 	"grove/igmp"
 	"grove/internal/engine"
-	"grove/internal/pim/neighbor"
 	"grove/internal/rib"
 	"grove/pimsm"
 )
@@ -73,7 +72,7 @@ func (r *reader) checkInterface(at places, i *Interface, name ast.Node) {
 		}
 	}
 	if at.has("multicast") && !any {
-		r.fault(at.keyOf("multicast"), "multicast on an interface that routes none", "igmp, mld, pim or pim6 beside it", "remove it or enable one")
+		r.fault(at.keyOf("multicast"), "multicast on an interface that routes none", "igmp, mld, pim, pim6 or dvmrp beside it", "remove it or enable one")
 	}
 	v6 := i.Enabled(engine.IPv6) || slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	if v6 && i.MTU != 0 && i.MTU < 1280 {
@@ -246,7 +245,7 @@ func (r *reader) checkScaled(c *Config, at places, t scaled) {
 
 // ---- pim ----
 
-func (r *reader) checkNeighbor(at places, v *neighbor.Config) {
+func (r *reader) checkPIMInterface(at places, v *PIMInterface) {
 	const period, hold = "hello-period", "hello-holdtime"
 	if !at.has(hold) {
 		v.HelloHoldtime = v.HelloPeriod * 7 / 2
@@ -272,6 +271,7 @@ func (r *reader) checkPIM(at places, v *PIM, f engine.Family) {
 		r.fault(at.latest(assert, override), fmt.Sprintf("assert-override-interval %s is not less than assert-time %s",
 			printDuration(v.AssertOverride), printDuration(v.AssertTime)), "a shorter one", "")
 	}
+	r.checkDense(at, &v.Dense)
 	if at.good("rp", "ssm") {
 		for _, rp := range v.RPs {
 			for _, g := range rp.Groups {

@@ -8,7 +8,6 @@ import (
 
 	"grove/igmp"
 	"grove/internal/engine"
-	"grove/internal/pim/neighbor"
 	"grove/internal/rib"
 	"grove/pimsm"
 )
@@ -41,8 +40,8 @@ type Interface struct {
 
 	IGMP *igmp.InterfaceConfig
 	MLD  *igmp.InterfaceConfig
-	PIM  *neighbor.Config // PIM-SM for IPv4
-	PIM6 *neighbor.Config // PIM-SM for IPv6
+	PIM  *PIMInterface // PIM for IPv4
+	PIM6 *PIMInterface // PIM for IPv6
 
 	Multicast Multicast
 }
@@ -71,7 +70,7 @@ type Route struct {
 	Metric    uint32 // 0: the kernel's default
 }
 
-// PIM is what holds for PIM-SM of one family on the whole router.
+// PIM is what holds for PIM of one family on the whole router.
 type PIM struct {
 	RPs              []pimsm.StaticRP
 	SSM              []netip.Prefix
@@ -82,13 +81,32 @@ type PIM struct {
 	KeepalivePeriod     time.Duration
 	RegisterSuppression time.Duration
 	RegisterProbe       time.Duration
-	AssertTime          time.Duration
+	AssertTime          time.Duration // of both modes
 	AssertOverride      time.Duration
 
 	AcceptRegister []pimsm.RegisterFilter
 
 	MaxEntries int
 	MaxSources int
+
+	Dense PIMDense
+}
+
+// PIMDense is what holds for dense mode only.
+type PIMDense struct {
+	PruneHoldtime    time.Duration
+	PruneLimit       time.Duration
+	GraftRetryPeriod time.Duration
+	GraftRetries     int // negative: without end
+	SourceLifetime   time.Duration
+
+	StateRefresh      bool
+	RefreshInterval   time.Duration
+	RefreshLimit      time.Duration
+	RefreshTTL        uint8
+	MaxEntries        int
+	MaxSources        int
+	MaxMemberedGroups int
 }
 
 // MFIB is what holds for the forwarding tables of both families.

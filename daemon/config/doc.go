@@ -9,8 +9,8 @@
 // # Files
 //
 //   - config.go: Config, what a valid file says, all defaults filled in; Load and Parse
-//   - keys.go, keys_iface.go, keys_pim.go, keys_tunnel.go: the tables of keys, from which reading, printing and
-//     docs/configuration.md are made
+//   - keys.go, keys_iface.go, keys_pimiface.go, keys_pim.go, keys_dense.go, keys_tunnel.go: the tables of keys, from which
+//     reading, printing and docs/configuration.md are made
 //   - read.go: the walk, and how each kind of value is read
 //   - fault.go: Fault and Error
 //   - check.go: rules that hold between values

@@ -112,9 +112,9 @@ func init() {
 	}}
 	initRouteKeys()
 	bothPIMKeys = []key[Config]{
-		section("ipv4", "PIM-SM for IPv4 on the whole router.", pim4Keys, func(v *Config) *PIM { return &v.PIM4 },
+		section("ipv4", "PIM for IPv4 on the whole router.", pim4Keys, func(v *Config) *PIM { return &v.PIM4 },
 			func(r *reader, at places, v *PIM) { r.checkPIM(at, v, engine.IPv4) }),
-		section("ipv6", "PIM-SM for IPv6 on the whole router.", pim6Keys, func(v *Config) *PIM { return &v.PIM6 },
+		section("ipv6", "PIM for IPv6 on the whole router.", pim6Keys, func(v *Config) *PIM { return &v.PIM6 },
 			func(r *reader, at places, v *PIM) { r.checkPIM(at, v, engine.IPv6) }),
 	}
 	topKeys = []key[Config]{
@@ -174,7 +174,7 @@ func init() {
 				"The origin is the kernel's name of the protocol that added the route (ip route shows it as proto).",
 			read: readDistances, print: printDistances,
 		},
-		section("pim", "PIM-SM on the whole router. It runs on the interfaces that have pim or pim6.", bothPIMKeys,
+		section("pim", "PIM on the whole router. It runs on the interfaces that have pim or pim6.", bothPIMKeys,
 			func(v *Config) *Config { return v }, nil),
 		section("mfib", "The forwarding tables of both families.", mfibKeys, func(v *Config) *MFIB { return &v.MFIB },
 			func(r *reader, at places, v *MFIB) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"grove/igmp"
 	"grove/internal/engine"
-	"grove/internal/pim/neighbor"
 )
 
 var (
@@ -20,13 +18,12 @@ var (
 	multicastKeys []key[Multicast]
 	igmpKeys      []key[igmp.InterfaceConfig]
 	mldKeys       []key[igmp.InterfaceConfig]
-	neighborKeys  []key[neighbor.Config]
 )
 
 func initInterfaceKeys() {
 	igmpKeys = membershipKeys(engine.IPv4)
 	mldKeys = membershipKeys(engine.IPv6)
-	initNeighborKeys()
+	initPIMInterfaceKeys()
 	multicastKeys = []key[Multicast]{
 		number("ttl-threshold", func(v *Multicast) *uint8 { return &v.TTLThreshold }, 0, 255, "0",
 			"Packets with this TTL (hop limit) or less do not leave by the interface. With 0 or 1 all leave that still may."),
@@ -82,10 +79,10 @@ func initInterfaceKeys() {
 			func(v *Interface) **igmp.InterfaceConfig { return &v.MLD },
 			func() *igmp.InterfaceConfig { return defaultMembership(engine.IPv6) },
 			func(r *reader, at places, v *igmp.InterfaceConfig) { r.checkMembership(at, v, engine.IPv6) }),
-		enable("pim", "PIM-SM for IPv4 (RFC 7761).", neighborKeys,
-			func(v *Interface) **neighbor.Config { return &v.PIM }, defaultNeighbor, (*reader).checkNeighbor),
-		enable("pim6", "PIM-SM for IPv6.", neighborKeys,
-			func(v *Interface) **neighbor.Config { return &v.PIM6 }, defaultNeighbor, (*reader).checkNeighbor),
+		enable("pim", "PIM for IPv4: sparse mode (RFC 7761), dense mode (RFC 3973), or both.", pimInterfaceKeys,
+			func(v *Interface) **PIMInterface { return &v.PIM }, defaultPIMInterface, (*reader).checkPIMInterface),
+		enable("pim6", "PIM for IPv6.", pimInterfaceKeys,
+			func(v *Interface) **PIMInterface { return &v.PIM6 }, defaultPIMInterface, (*reader).checkPIMInterface),
 		{
 			name: "multicast", doc: "What holds for all multicast on the interface.", sub: refer(multicastKeys),
 			read: func(r *reader, n ast.Node, v *Interface) { readSection(r, n, multicastKeys, &v.Multicast) },
@@ -292,57 +289,4 @@ func also[T any](k key[T], names ...string) key[T] {
 		}
 	}
 	return k
-}
-
-func defaultNeighbor() *neighbor.Config {
-	return &neighbor.Config{
-		HelloPeriod: 30 * time.Second, TriggeredHelloDelay: 5 * time.Second, DRPriority: 1,
-		PropagationDelay: 500 * time.Millisecond, OverrideInterval: 2500 * time.Millisecond, MaxNeighbors: 512,
-		DefaultPropagationDelay: 500 * time.Millisecond, DefaultOverrideInterval: 2500 * time.Millisecond, MaxSecondaryAddresses: 256,
-	}
-}
-
-func initNeighborKeys() {
-	type conf = neighbor.Config
-	neighborKeys = []key[conf]{
-		also(duration("hello-period", func(v *conf) *time.Duration { return &v.HelloPeriod }, time.Second, 18000*time.Second, "30s",
-			"Time between Hellos. RFC 7761, section 4.11."), "hello-interval", "hello", "query-interval"),
-		also(duration("hello-holdtime", func(v *conf) *time.Duration { return &v.HelloHoldtime }, time.Second, 65534*time.Second,
-			"3.5 * hello-period", "How long neighbours keep us without a Hello; at least hello-period."), "holdtime", "hold-time"),
-		duration("triggered-hello-delay", func(v *conf) *time.Duration { return &v.TriggeredHelloDelay }, 0, time.Minute, "5s",
-			"The longest wait before a Hello to a new neighbour."),
-		{
-			name: "dr-priority", also: []string{"priority"}, takes: "a whole number from 0 to 4294967295, or none", def: "1",
-			doc: "The highest is the designated router. With none the option is not sent, and everyone on the link elects by address.",
-			read: func(r *reader, n ast.Node, v *conf) {
-				if s, _ := scalar(n); s == "none" {
-					v.NoDRPriority, v.DRPriority = true, 0
-				} else if x, ok := readNumber[uint32](r, n, "dr-priority", 0, math.MaxUint32, "a whole number from 0 to 4294967295, or none"); ok {
-					v.DRPriority = x
-				}
-			},
-			print: func(v *conf) string {
-				if v.NoDRPriority {
-					return "none"
-				}
-				return fmt.Sprint(v.DRPriority)
-			},
-		},
-		duration("propagation-delay", func(v *conf) *time.Duration { return &v.PropagationDelay }, 0, 32767*time.Millisecond, "500ms",
-			"J/P_Propagation_Delay of the LAN Prune Delay option. RFC 7761, section 4.3.3."),
-		duration("override-interval", func(v *conf) *time.Duration { return &v.OverrideInterval }, 0, 65535*time.Millisecond, "2500ms",
-			"J/P_Override_Interval: within this others object to a prune."),
-		duration("default-propagation-delay", func(v *conf) *time.Duration { return &v.DefaultPropagationDelay }, time.Millisecond, 32767*time.Millisecond,
-			"500ms", "Propagation_delay_default: what holds on a link where not all send the LAN Prune Delay option."),
-		duration("default-override-interval", func(v *conf) *time.Duration { return &v.DefaultOverrideInterval }, time.Millisecond, 65535*time.Millisecond,
-			"2500ms", "t_override_default, likewise."),
-		boolean("tracking-support", func(v *conf) *bool { return &v.TrackingSupport }, "false",
-			"The T bit: joins of others are not suppressed."),
-		boolean("passive", func(v *conf) *bool { return &v.Passive }, "false",
-			"Send no Hello and accept none: we are the designated router of a stub link."),
-		number("max-neighbors", func(v *conf) *int { return &v.MaxNeighbors }, 1, 100_000, "512",
-			"Neighbours on the interface; more are counted and ignored."),
-		number("max-secondary-addresses", func(v *conf) *int { return &v.MaxSecondaryAddresses }, 1, 100_000, "256",
-			"Addresses that one neighbour may list besides its primary one."),
-	}
 }

@@ -29,6 +29,11 @@ func defaultPIM(f engine.Family) PIM {
 		AssertOverride:      3 * time.Second,
 		MaxEntries:          500_000,
 		MaxSources:          100_000,
+		Dense: PIMDense{
+			PruneHoldtime: 210 * time.Second, PruneLimit: 210 * time.Second, GraftRetryPeriod: 3 * time.Second, GraftRetries: 20,
+			SourceLifetime: 210 * time.Second, StateRefresh: true, RefreshInterval: time.Minute, RefreshLimit: 5 * time.Second, RefreshTTL: 64,
+			MaxEntries: 500_000, MaxSources: 100_000, MaxMemberedGroups: 100_000,
+		},
 	}
 	if f == engine.IPv4 {
 		p.SSM = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{232}), 8)}
@@ -81,7 +86,7 @@ func pimKeys(f engine.Family) []key[PIM] {
 			print: func(v *pimsm.RegisterFilter) string { return quote(v.Group.String()) },
 		},
 	}
-	return []key[PIM]{
+	return append([]key[PIM]{
 		list("rp", "Static rendezvous points. They must be the same on all routers of the domain.", rps,
 			func(v *PIM) *[]pimsm.StaticRP { return &v.RPs },
 			func(r *reader, at places, v *pimsm.StaticRP, before []pimsm.StaticRP) { r.checkRP(at, v, before, f) }),
@@ -127,7 +132,7 @@ func pimKeys(f engine.Family) []key[PIM] {
 		also(duration("register-probe-time", func(v *PIM) *time.Duration { return &v.RegisterProbe }, 100*time.Millisecond, time.Hour, "5s",
 			"Register_Probe_Time: so long before its end a Null-Register is sent; less than half of register-suppression-time."), "register-probe"),
 		also(duration("assert-time", func(v *PIM) *time.Duration { return &v.AssertTime }, time.Second, 18*time.Hour, "180s",
-			"Assert_Time: how long a loser stays one without another Assert."), "assert-timeout"),
+			"Assert_Time, of both modes: how long a loser stays one without another Assert."), "assert-timeout"),
 		duration("assert-override-interval", func(v *PIM) *time.Duration { return &v.AssertOverride }, 100*time.Millisecond, time.Hour, "3s",
 			"Assert_Override_Interval: so long before its end the winner sends another; less than assert-time."),
 		list("accept-register", "The sources and groups for which this router, as RP, accepts Registers. Empty: all.", filters,
@@ -137,7 +142,7 @@ func pimKeys(f engine.Family) []key[PIM] {
 			"(*,G), (S,G) and (S,G,rpt) entries; joins beyond are counted and ignored."),
 		number("max-sources", func(v *PIM) *int { return &v.MaxSources }, 1, 100_000_000, "100000",
 			"(S,G) entries of one group."),
-	}
+	}, within(denseKeys(), func(v *PIM) *PIMDense { return &v.Dense })...)
 }
 
 func readSPTSwitch(r *reader, n ast.Node, v *PIM) {

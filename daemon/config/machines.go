@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"grove/igmp"
@@ -9,11 +10,12 @@ import (
 	"grove/internal/pim/neighbor"
 	"grove/internal/rib"
 	"grove/mfib"
+	"grove/pimdm"
 	"grove/pimsm"
 )
 
 // Machines returns the machines that the file asks for, each with its configuration (igmp.Config, mfib.Config,
-// rib.Config, pimsm.Config), protocol timers divided by the time scale. A family has mfib and rib as soon as any
+// rib.Config, pimsm.Config, pimdm.Config, dvmrp.Config), protocol timers divided by the time scale. A family has mfib and rib as soon as any
 // protocol of it is enabled on any interface.
 func (c *Config) Machines() map[engine.MachineID]any {
 	machines := make(map[engine.MachineID]any)
@@ -28,7 +30,7 @@ func (c *Config) Machines() map[engine.MachineID]any {
 			UpcallRate:    c.MFIB.UpcallRate,
 		}
 		members := igmp.Config{Interfaces: make(map[string]igmp.InterfaceConfig)}
-		sparse := c.pimsm(f)
+		sparse, dense := c.pimsm(f), c.pimdm(f)
 		for i := range c.Interfaces {
 			iface := &c.Interfaces[i]
 			if !iface.Enabled(f) {
@@ -38,19 +40,30 @@ func (c *Config) Machines() map[engine.MachineID]any {
 			if f == engine.IPv6 {
 				host, pim = iface.MLD, iface.PIM6
 			}
-			owner := engine.IGMP
+			entry := mfib.InterfaceConfig{
+				Owner:        engine.IGMP,
+				TTLThreshold: iface.Multicast.TTLThreshold,
+				Boundaries:   ofFamily(iface.Multicast.Boundaries, f),
+			}
 			if pim != nil {
-				owner = engine.PIMSM
-				sparse.Interfaces[iface.Name] = c.scaledPIM(*pim)
+				entry.Owner = engine.PIMSM
+				if pim.Mode.RunsSparse() {
+					sparse.Interfaces[iface.Name] = c.sparseInterface(pim, f)
+				}
+				if pim.Mode.RunsDense() {
+					entry.Owner = engine.PIMDM
+					dense.Interfaces[iface.Name] = c.denseInterface(iface, pim, f)
+				}
+				if pim.Mode == SparseDense {
+					for _, p := range c.pimOf(f).sparseGroups() {
+						entry.Groups = append(entry.Groups, mfib.GroupOwner{Groups: p, Owner: engine.PIMSM})
+					}
+				}
 			}
 			if host != nil {
 				members.Interfaces[iface.Name] = c.scaledIGMP(*host)
 			}
-			table.Interfaces[iface.Name] = mfib.InterfaceConfig{
-				Owner:        owner,
-				TTLThreshold: iface.Multicast.TTLThreshold,
-				Boundaries:   ofFamily(iface.Multicast.Boundaries, f),
-			}
+			table.Interfaces[iface.Name] = entry
 		}
 		if len(table.Interfaces) == 0 {
 			continue
@@ -62,6 +75,9 @@ func (c *Config) Machines() map[engine.MachineID]any {
 		}
 		if len(sparse.Interfaces) > 0 {
 			machines[c.id(engine.PIMSM, f)] = sparse
+		}
+		if len(dense.Interfaces) > 0 {
+			machines[c.id(engine.PIMDM, f)] = dense
 		}
 	}
 	return machines
@@ -81,11 +97,28 @@ func (c *Config) rib(f engine.Family) rib.Config {
 	return r
 }
 
-func (c *Config) pimsm(f engine.Family) pimsm.Config {
-	p := &c.PIM4
+func (c *Config) pimOf(f engine.Family) *PIM {
 	if f == engine.IPv6 {
-		p = &c.PIM6
+		return &c.PIM6
 	}
+	return &c.PIM4
+}
+
+// sparseGroups are the groups that sparse mode has where both modes run: those with an RP, and the source-specific ones.
+func (p *PIM) sparseGroups() []netip.Prefix {
+	groups := slices.Clone(p.SSM)
+	for _, rp := range p.RPs {
+		for _, g := range rp.Groups {
+			if !slices.Contains(groups, g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	return groups
+}
+
+func (c *Config) pimsm(f engine.Family) pimsm.Config {
+	p := c.pimOf(f)
 	return pimsm.Config{
 		Interfaces:          make(map[string]neighbor.Config),
 		RPs:                 p.RPs,
@@ -102,6 +135,53 @@ func (c *Config) pimsm(f engine.Family) pimsm.Config {
 		MaxEntries:          p.MaxEntries,
 		MaxSources:          p.MaxSources,
 	}
+}
+
+func (c *Config) pimdm(f engine.Family) pimdm.Config {
+	p := c.pimOf(f)
+	d := &p.Dense
+	return pimdm.Config{
+		Interfaces:         make(map[string]pimdm.InterfaceConfig),
+		PruneHoldtime:      c.scaled(d.PruneHoldtime),
+		PruneLimit:         c.scaled(d.PruneLimit),
+		GraftRetryPeriod:   c.scaled(d.GraftRetryPeriod),
+		GraftRetries:       d.GraftRetries,
+		AssertTime:         c.scaled(p.AssertTime),
+		SourceLifetime:     c.scaled(d.SourceLifetime),
+		NoStateRefresh:     !d.StateRefresh,
+		RefreshInterval:    c.scaled(d.RefreshInterval),
+		RefreshLimit:       c.scaled(d.RefreshLimit),
+		RefreshTTL:         d.RefreshTTL,
+		MaxEntries:         d.MaxEntries,
+		MaxSources:         d.MaxSources,
+		MaxMembershipState: d.MaxMemberedGroups,
+	}
+}
+
+// sparseInterface returns what PIM-SM has of an interface. Where dense mode runs as well PIM-SM speaks the Hellos of both,
+// with the State Refresh Capable option (RFC 3973, section 4.7.2) if dense mode says so.
+func (c *Config) sparseInterface(p *PIMInterface, f engine.Family) neighbor.Config {
+	n := c.scaledPIM(p.Config)
+	if d := c.pimOf(f).Dense; p.Mode == SparseDense && d.StateRefresh && !p.NoStateRefresh {
+		n.StateRefreshInterval = c.scaled(d.RefreshInterval)
+	}
+	return n
+}
+
+// denseInterface returns what PIM-DM has of an interface. Where sparse mode runs as well PIM-DM only listens to Hellos, and
+// leaves sparse mode its groups.
+func (c *Config) denseInterface(i *Interface, p *PIMInterface, f engine.Family) pimdm.InterfaceConfig {
+	d := pimdm.InterfaceConfig{
+		Config:         c.scaledPIM(p.Config),
+		NoStateRefresh: p.NoStateRefresh,
+		Boundary:       ofFamily(i.Multicast.Boundaries, f),
+		Threshold:      i.Multicast.TTLThreshold,
+	}
+	if p.Mode == SparseDense {
+		d.Silent = true
+		d.Sparse = c.pimOf(f).sparseGroups()
+	}
+	return d
 }
 
 func (c *Config) scaledPIM(n neighbor.Config) neighbor.Config {

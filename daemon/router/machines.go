@@ -10,6 +10,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/rib"
 	"grove/mfib"
+	"grove/pimdm"
 	"grove/pimsm"
 )
 
@@ -64,6 +65,8 @@ func newMachine(id engine.MachineID, rng *rand.Rand) engine.Machine {
 		return rib.New(id)
 	case engine.PIMSM:
 		return pimsm.New(id, rng)
+	case engine.PIMDM:
+		return pimdm.New(id, rng)
 	}
 	panic(fmt.Sprintf("router: no machine speaks %q", id.Protocol))
 }
@@ -80,6 +83,9 @@ func withoutInterfaces(config any) any {
 		return c
 	case pimsm.Config:
 		c.Interfaces, c.RPs = nil, nil
+		return c
+	case pimdm.Config:
+		c.Interfaces = nil
 		return c
 	}
 	return config
