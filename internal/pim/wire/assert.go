@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"encoding/binary"
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // Assert is an Assert message (RFC 7761 section 4.9.6).
 type Assert struct {
@@ -32,22 +28,13 @@ func (m *Assert) Append(b []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	preference := m.MetricPreference
-	if preference&rptBit != 0 {
-		return nil, fmt.Errorf("metric preference %d: %w", preference, ErrRange)
-	}
-	if m.RPT {
-		preference |= rptBit
-	}
-	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, preference), m.Metric), nil
+	return appendMetric(b, m.RPT, m.MetricPreference, m.Metric)
 }
 
 func parseAssert(r *reader) (*Assert, error) {
 	m := &Assert{}
 	m.Group, m.Source = r.flow()
-	preference := r.uint32()
-	m.RPT, m.MetricPreference = preference&rptBit != 0, preference&^rptBit
-	m.Metric = r.uint32()
+	m.RPT, m.MetricPreference, m.Metric = r.metric()
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -11,7 +11,8 @@ import (
 // Hello is a Hello message (RFC 7761 section 4.9.2): options, in the order in which they are on the wire.
 type Hello struct{ Options []Option }
 
-// Option is one of Holdtime, LANPruneDelay, DRPriority, GenerationID, AddressList and UnknownOption.
+// Option is one of Holdtime, LANPruneDelay, DRPriority, GenerationID, StateRefreshCapable, AddressList and
+// UnknownOption.
 type Option interface {
 	optionType() uint16
 	appendValue(b []byte) ([]byte, error)
@@ -19,11 +20,12 @@ type Option interface {
 
 // The option types that have a Go type of their own.
 const (
-	optionHoldtime      = 1
-	optionLANPruneDelay = 2
-	optionDRPriority    = 19
-	optionGenerationID  = 20
-	optionAddressList   = 24
+	optionHoldtime            = 1
+	optionLANPruneDelay       = 2
+	optionDRPriority          = 19
+	optionGenerationID        = 20
+	optionStateRefreshCapable = 21
+	optionAddressList         = 24
 )
 
 // Holdtime is how long a receiver must keep the neighbor reachable: 0 is a goodbye. On the wire it is whole seconds,
@@ -43,6 +45,15 @@ type DRPriority uint32
 
 // GenerationID is a random number that is new whenever PIM starts on the interface.
 type GenerationID uint32
+
+// StateRefreshCapable says that the sender takes part in State Refresh (RFC 3973 section 4.7.5.4).
+type StateRefreshCapable struct {
+	Version  uint8         // 1
+	Interval time.Duration // the sender's; whole seconds, rounded up, at most 255
+}
+
+// StateRefreshVersion is the version of State Refresh in RFC 3973.
+const StateRefreshVersion = 1
 
 // AddressList lists the secondary addresses of the sender's interface, all of one family.
 type AddressList []netip.Addr
@@ -77,6 +88,11 @@ func (h *Hello) DRPriority() (uint32, bool) {
 func (h *Hello) GenerationID() (uint32, bool) {
 	v, ok := last[GenerationID](h)
 	return uint32(v), ok
+}
+
+// StateRefreshCapable returns the State Refresh Capable option and whether there is one.
+func (h *Hello) StateRefreshCapable() (StateRefreshCapable, bool) {
+	return last[StateRefreshCapable](h)
 }
 
 // AddressList returns the addresses of all Address List options.
@@ -136,7 +152,9 @@ func parseHello(r *reader) (*Hello, error) {
 }
 
 // optionLengths are the lengths of the options that have a fixed one.
-var optionLengths = map[uint16]int{optionHoldtime: 2, optionLANPruneDelay: 4, optionDRPriority: 4, optionGenerationID: 4}
+var optionLengths = map[uint16]int{
+	optionHoldtime: 2, optionLANPruneDelay: 4, optionDRPriority: 4, optionGenerationID: 4, optionStateRefreshCapable: 4,
+}
 
 func parseOption(typ uint16, r *reader) Option {
 	if want, ok := optionLengths[typ]; ok && len(r.b) != want {
@@ -157,6 +175,10 @@ func parseOption(typ uint16, r *reader) Option {
 		return DRPriority(r.uint32())
 	case optionGenerationID:
 		return GenerationID(r.uint32())
+	case optionStateRefreshCapable:
+		o := StateRefreshCapable{Version: r.uint8(), Interval: time.Duration(r.uint8()) * time.Second}
+		r.uint16() // reserved
+		return o
 	case optionAddressList:
 		return parseAddressList(r)
 	}
@@ -180,12 +202,13 @@ func parseAddressList(r *reader) AddressList {
 	return l
 }
 
-func (Holdtime) optionType() uint16        { return optionHoldtime }
-func (LANPruneDelay) optionType() uint16   { return optionLANPruneDelay }
-func (DRPriority) optionType() uint16      { return optionDRPriority }
-func (GenerationID) optionType() uint16    { return optionGenerationID }
-func (AddressList) optionType() uint16     { return optionAddressList }
-func (o UnknownOption) optionType() uint16 { return o.OptionType }
+func (Holdtime) optionType() uint16            { return optionHoldtime }
+func (LANPruneDelay) optionType() uint16       { return optionLANPruneDelay }
+func (DRPriority) optionType() uint16          { return optionDRPriority }
+func (GenerationID) optionType() uint16        { return optionGenerationID }
+func (StateRefreshCapable) optionType() uint16 { return optionStateRefreshCapable }
+func (AddressList) optionType() uint16         { return optionAddressList }
+func (o UnknownOption) optionType() uint16     { return o.OptionType }
 
 func (o Holdtime) appendValue(b []byte) ([]byte, error) { return appendHoldtime(b, time.Duration(o)) }
 
@@ -204,6 +227,11 @@ func (o DRPriority) appendValue(b []byte) ([]byte, error) {
 
 func (o GenerationID) appendValue(b []byte) ([]byte, error) {
 	return binary.BigEndian.AppendUint32(b, uint32(o)), nil
+}
+
+func (o StateRefreshCapable) appendValue(b []byte) ([]byte, error) {
+	interval, err := intervalOf(o.Interval)
+	return append(b, o.Version, interval, 0, 0), err
 }
 
 func (o AddressList) appendValue(b []byte) ([]byte, error) {

@@ -40,6 +40,14 @@ var helloGoldens = []golden{
 		whole: []int{4, 12, 18, 26},
 	},
 	{
+		name: "hello, dense mode", src: "10.0.12.1", dst: "224.0.0.13",
+		hex: `2000de1f 00010002 0069 00150004 013c0000 00140004 00000007`,
+		msg: &wire.Hello{Options: []wire.Option{
+			wire.Holdtime(105 * time.Second), wire.StateRefreshCapable{Version: 1, Interval: time.Minute}, wire.GenerationID(7),
+		}},
+		whole: []int{4, 10, 18},
+	},
+	{
 		name: "hello, goodbye", src: "10.0.12.1", dst: "224.0.0.13",
 		hex:   `2000dffc 00010002 0000`,
 		msg:   &wire.Hello{Options: []wire.Option{wire.Holdtime(0)}},
@@ -96,7 +104,11 @@ func TestHelloAccessors(t *testing.T) {
 		wire.Holdtime(time.Second), wire.Holdtime(2 * time.Second), wire.DRPriority(7), wire.GenerationID(9),
 		wire.LANPruneDelay{TrackingSupport: true},
 		wire.AddressList{addr("10.0.0.1")}, wire.AddressList{addr("10.0.0.2")},
+		wire.StateRefreshCapable{Version: 1, Interval: time.Minute},
 	}}
+	if o, ok := h.StateRefreshCapable(); o.Version != 1 || o.Interval != time.Minute || !ok {
+		t.Errorf("StateRefreshCapable: %v, %v", o, ok)
+	}
 	if d, ok := h.Holdtime(); d != 2*time.Second || !ok {
 		t.Errorf("Holdtime: %v, %v", d, ok)
 	}
@@ -117,7 +129,8 @@ func TestHelloAccessors(t *testing.T) {
 	_, priority := empty.DRPriority()
 	_, genID := empty.GenerationID()
 	_, delay := empty.LANPruneDelay()
-	if holdtime || priority || genID || delay || empty.AddressList() != nil {
+	_, refresh := empty.StateRefreshCapable()
+	if holdtime || priority || genID || delay || refresh || empty.AddressList() != nil {
 		t.Error("an empty Hello has options")
 	}
 }

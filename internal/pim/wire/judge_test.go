@@ -30,7 +30,7 @@ type judged struct {
 	msg      wire.Message
 }
 
-// everything lists every message that a sparse-mode router sends, in both families: the golden ones, and a Hello and a
+// everything lists every message that a router of sparse or dense mode sends, in both families: the golden ones, and a Hello and a
 // full Join/Prune as a router makes them.
 func everything(t *testing.T) []judged {
 	var list []judged
@@ -65,6 +65,7 @@ func everything(t *testing.T) []judged {
 			judged{src, all, &wire.Hello{Options: []wire.Option{
 				wire.Holdtime(105 * time.Second), wire.LANPruneDelay{TrackingSupport: true, OverrideInterval: time.Second},
 				wire.DRPriority(1), wire.GenerationID(7), wire.AddressList{addr(f.list)},
+				wire.StateRefreshCapable{Version: wire.StateRefreshVersion, Interval: time.Minute},
 			}}},
 			judged{src, all, &wire.Assert{Group: wire.GroupOf(g), Source: s, RPT: true, MetricPreference: 1, Metric: 2}},
 			judged{rp, s, &wire.RegisterStop{Group: wire.GroupOf(g), Source: s}},
@@ -162,7 +163,7 @@ func TestJudgeSeesEverything(t *testing.T) {
 	if len(missing) > 0 {
 		t.Errorf("tshark does not judge %v", missing)
 	}
-	if len(messages) != 5 || len(options) != 6 {
+	if len(messages) != 8 || len(options) != 7 {
 		t.Errorf("found the messages %v and the options %v", messages, options)
 	}
 }

@@ -50,6 +50,16 @@ func Pack(upstream netip.Addr, holdtime time.Duration, groups []GroupSet, limit 
 	return p.messages, nil
 }
 
+// PackGraft is Pack for a Graft message (RFC 3973 section 4.7.8).
+func PackGraft(upstream netip.Addr, groups []GroupSet, limit int) ([]*Graft, error) {
+	packed, err := Pack(upstream, 0, groups, limit)
+	var messages []*Graft
+	for _, m := range packed {
+		messages = append(messages, (*Graft)(m))
+	}
+	return messages, err
+}
+
 type packer struct {
 	upstream netip.Addr
 	holdtime time.Duration

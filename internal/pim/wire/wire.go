@@ -60,7 +60,7 @@ func AllPIMRouters(f engine.Family) netip.Addr {
 	return allPIMRouters6
 }
 
-// Message is one of *Hello, *Register, *RegisterStop, *JoinPrune and *Assert.
+// Message is one of *Hello, *Register, *RegisterStop, *JoinPrune, *Assert, *Graft, *GraftAck and *StateRefresh.
 type Message interface {
 	// Type returns the type that the header carries.
 	Type() Type
@@ -88,13 +88,19 @@ func Parse(b []byte, src, dst netip.Addr) (Message, error) {
 		return nil, fmt.Errorf("pim: %v: %w", typ, ErrChecksum)
 	}
 	switch typ {
-	case TypeHello, TypeJoinPrune, TypeAssert:
+	case TypeHello, TypeJoinPrune, TypeAssert, TypeStateRefresh:
 		// RFC 7761, section 4.9: a message whose destination does not befit its type MUST be discarded.
 		if dst != AllPIMRouters(engine.FamilyOf(dst)) {
 			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
 		}
-	case TypeRegister, TypeRegisterStop:
+	case TypeRegister, TypeRegisterStop, TypeGraftAck:
+		// RFC 3973, section 4.7: a Graft-Ack MUST be unicast to the sender of the Graft.
 		if dst.IsMulticast() {
+			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
+		}
+	case TypeGraft:
+		// RFC 3973, section 4.7: "Graft messages SHOULD be unicast to the RPF'(S)". Others multicast them.
+		if dst.IsMulticast() && dst != AllPIMRouters(engine.FamilyOf(dst)) {
 			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
 		}
 	default:
@@ -114,6 +120,16 @@ func Parse(b []byte, src, dst netip.Addr) (Message, error) {
 		m, err = parseJoinPrune(&r)
 	case TypeAssert:
 		m, err = parseAssert(&r)
+	case TypeGraft:
+		var jp *JoinPrune
+		jp, err = parseJoinPrune(&r)
+		m = (*Graft)(jp)
+	case TypeGraftAck:
+		var jp *JoinPrune
+		jp, err = parseJoinPrune(&r)
+		m = (*GraftAck)(jp)
+	case TypeStateRefresh:
+		m, err = parseStateRefresh(&r)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pim: %v: %w", typ, err)

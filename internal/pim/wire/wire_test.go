@@ -24,7 +24,8 @@ type golden struct {
 	other    bool  // Encode writes other bytes: what this sender may do, we do not
 }
 
-var goldens = slices.Concat(helloGoldens, registerGoldens, registerStopGoldens, joinPruneGoldens, assertGoldens)
+var goldens = slices.Concat(helloGoldens, registerGoldens, registerStopGoldens, joinPruneGoldens, assertGoldens,
+	graftGoldens, graftAckGoldens, stateRefreshGoldens)
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
@@ -122,7 +123,9 @@ func message(typ wire.Type, body []byte, f engine.Family) (b []byte, src, dst ne
 	if f == engine.IPv6 {
 		src, dst = addr("fe80::1"), addr("fe80::2")
 	}
-	if typ != wire.TypeRegister && typ != wire.TypeRegisterStop {
+	switch typ {
+	case wire.TypeRegister, wire.TypeRegisterStop, wire.TypeGraft, wire.TypeGraftAck:
+	default:
 		dst = wire.AllPIMRouters(f)
 	}
 	b = append([]byte{0x20 | byte(typ), 0, 0, 0}, body...)
@@ -214,6 +217,18 @@ func TestErrors(t *testing.T) {
 			register, "224.0.0.13", "2100000000000000 4500", "pim: register: to 224.0.0.13: wrong destination for the type",
 			"wrong destination for the type", true,
 		},
+		{
+			"10.0.12.1", "224.0.0.13", "27000000", "pim: graft-ack: to 224.0.0.13: wrong destination for the type",
+			"wrong destination for the type", true,
+		},
+		{
+			"10.0.12.1", "224.0.0.2", "26000000", "pim: graft: to 224.0.0.2: wrong destination for the type",
+			"wrong destination for the type", true,
+		},
+		{
+			"10.0.12.1", "10.0.12.2", "29000000", "pim: state-refresh: to 10.0.12.2: wrong destination for the type",
+			"wrong destination for the type", true,
+		},
 		{register, toRP, "210000000000", "pim: register: truncated", "truncated", true},
 		{register, toRP, "2100000000000000", "pim: register: inner packet: truncated", "truncated", true},
 	} {
@@ -230,7 +245,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: got %q (%q), want %q (%q)", c.hex, err, wire.Reason(err), c.want, c.reason)
 		}
 	}
-	if !errors.Is(&wire.TypeError{Type: wire.TypeGraft}, wire.ErrUnsupportedType) {
+	if !errors.Is(&wire.TypeError{Type: wire.TypeBootstrap}, wire.ErrUnsupportedType) {
 		t.Error("a TypeError is no ErrUnsupportedType")
 	}
 }
