@@ -1,30 +1,25 @@
 package pimsm
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/assert"
 	"grove/internal/pim/wire"
 )
 
 // This file is the Assert state machines of RFC 7761, sections 4.6.1 ((S,G), Figure 8) and 4.6.2 ((*,G), Figure 9).
 
 // AssertState is a state of an Assert state machine.
-type AssertState uint8
+type AssertState = assert.State
 
 // The states of Figures 8 and 9.
 const (
-	AssertNoInfo AssertState = iota
-	AssertWinner
-	AssertLoser
+	AssertNoInfo = assert.NoInfo
+	AssertWinner = assert.Winner
+	AssertLoser  = assert.Loser
 )
-
-// String returns the name that the RFC gives the state.
-func (s AssertState) String() string {
-	return [...]string{"NoInfo", "I am Assert Winner", "I am Assert Loser"}[s]
-}
 
 // assertState is an Assert state machine that is not in NoInfo state.
 type assertState struct {
@@ -37,44 +32,9 @@ type assertState struct {
 func (a *assertState) lost() bool { return a != nil && a.state == AssertLoser }
 
 // assertMetric is struct assert_metric of RFC 7761, section 4.6.3.
-type assertMetric struct {
-	rpt        bool // rpt_bit_flag
-	preference uint32
-	metric     uint32
-	addr       netip.Addr // ip_address
-}
+type assertMetric = assert.Metric
 
-// infinite_assert_metric() = {1,infinity,infinity,0}
-var infiniteAssertMetric = assertMetric{
-	rpt: true, preference: wire.InfiniteMetricPreference, metric: wire.InfiniteMetric,
-}
-
-func (a assertMetric) infinite() bool {
-	return a.preference == wire.InfiniteMetricPreference && a.metric == wire.InfiniteMetric
-}
-
-// better compares metrics: "the rpt_bit_flag, metric_preference, and route_metric fields are compared in order, where
-// the first lower value wins. If all fields are equal, the primary IP address of the router that sourced the Assert
-// message is used as a tie-breaker, with the highest IP address winning" (section 4.6.3).
-func (a assertMetric) better(b assertMetric) bool {
-	switch {
-	case a.rpt != b.rpt:
-		return !a.rpt
-	case a.preference != b.preference:
-		return a.preference < b.preference
-	case a.metric != b.metric:
-		return a.metric < b.metric
-	}
-	return b.addr.Less(a.addr)
-}
-
-// acceptable: "one that has a better metric than my_assert_metric. An assert is never considered acceptable if its
-// metric is infinite."
-func (a assertMetric) acceptable(mine assertMetric) bool { return !a.infinite() && a.better(mine) }
-
-// inferior: "one with a worse metric than my_assert_metric. An assert is never considered inferior if my_assert_metric
-// is infinite."
-func (a assertMetric) inferior(mine assertMetric) bool { return !mine.infinite() && mine.better(a) }
+var infiniteAssertMetric = assert.Infinite
 
 // receiveAssert handles an Assert message from a PIM neighbor on i. Section 4.6.2: the (S,G) machine comes first, and
 // the (*,G) machine hears of the message only if the (S,G) machine was in NoInfo state and remains there.
@@ -84,7 +44,7 @@ func (m *Machine) receiveAssert(i *iface, src netip.Addr, a *wire.Assert) {
 		m.drop(i, src, "assert of no single group")
 		return
 	}
-	metric := assertMetric{a.RPT, a.MetricPreference, a.Metric, src}
+	metric := assertMetric{RPT: a.RPT, Preference: a.MetricPreference, Metric: a.Metric, Address: src}
 	g := m.group(addr)
 	if g == nil {
 		return // nothing of ours depends on it: every macro is FALSE
@@ -123,11 +83,11 @@ func (s *source) receiveAssert(i *iface, a assertMetric) {
 	switch s.assertOn(i) {
 	case AssertNoInfo:
 		switch {
-		case !a.rpt && a.inferior(mine):
+		case !a.RPT && a.Inferior(mine):
 			s.oif(i).becomeAssertWinner(sptAssertMetric(s, i), "receive Inferior Assert") // A1
-		case a.rpt && couldAssertSG(s, i.bit):
+		case a.RPT && couldAssertSG(s, i.bit):
 			s.oif(i).becomeAssertWinner(sptAssertMetric(s, i), "receive Assert with RPTbit set") // A1
-		case !a.rpt && a.acceptable(mine) && assertTrackingDesiredSG(s, i.bit):
+		case !a.RPT && a.Acceptable(mine) && assertTrackingDesiredSG(s, i.bit):
 			s.oif(i).becomeAssertLoser(a, "receive Acceptable Assert")
 			// A6: "If (I is RPF_interface(S)) AND (UpstreamJPState(S,G) == Joined) set SPTbit(S,G) to TRUE."
 			if i.bit == rpfInterface(s) && s.up.state == Joined {
@@ -136,9 +96,9 @@ func (s *source) receiveAssert(i *iface, a assertMetric) {
 		}
 	case AssertWinner:
 		switch {
-		case a.inferior(mine):
+		case a.Inferior(mine):
 			s.on(i.bit).sendAssert(mine, s.addr) // A3
-		case a.better(mine):
+		case a.Better(mine):
 			s.on(i.bit).becomeAssertLoser(a, "receive Preferred Assert") // A2
 		}
 	case AssertLoser:
@@ -152,16 +112,16 @@ func (g *group) receiveAssert(i *iface, a assertMetric) {
 	switch g.assertOn(i) {
 	case AssertNoInfo:
 		switch {
-		case a.inferior(mine) && couldAssertStarG(g, i.bit):
+		case a.Inferior(mine) && couldAssertStarG(g, i.bit):
 			g.oif(i).becomeAssertWinner(mine, "receive Inferior Assert") // A1
-		case a.acceptable(mine) && assertTrackingDesiredStarG(g, i.bit):
+		case a.Acceptable(mine) && assertTrackingDesiredStarG(g, i.bit):
 			g.oif(i).becomeAssertLoser(a, "receive Acceptable Assert") // A2
 		}
 	case AssertWinner:
 		switch {
-		case a.inferior(mine):
+		case a.Inferior(mine):
 			g.on(i.bit).sendAssert(mine, netip.Addr{}) // A3
-		case a.better(mine):
+		case a.Better(mine):
 			g.on(i.bit).becomeAssertLoser(a, "receive Preferred Assert") // A2
 		}
 	case AssertLoser:
@@ -172,13 +132,13 @@ func (g *group) receiveAssert(i *iface, a assertMetric) {
 // receiveAssertAsLoser is the receipt of an Assert in "I am Assert Loser" state. The (S,G) machine obeys its current
 // winner if the RPTbit is clear, the (*,G) machine if it is set.
 func (o *oif) receiveAssertAsLoser(a, mine assertMetric, rpt bool) {
-	fromWinner := a.addr == o.assert.winner
+	fromWinner := a.Address == o.assert.winner
 	switch {
-	case a.better(o.assert.metric):
+	case a.Better(o.assert.metric):
 		o.becomeAssertLoser(a, "receive Preferred Assert") // A2
-	case fromWinner && a.acceptable(mine) && a.rpt == rpt:
+	case fromWinner && a.Acceptable(mine) && a.RPT == rpt:
 		o.becomeAssertLoser(a, "receive Acceptable Assert from Current Winner") // A2
-	case fromWinner && (a.inferior(mine) || a.infinite()):
+	case fromWinner && (a.Inferior(mine) || a.Infinite()):
 		o.endAssert("receive Inferior Assert or Assert Cancel from Current Winner") // A5
 	}
 }
@@ -250,7 +210,7 @@ func (o *oif) resendAssert() {
 // AssertWinnerMetric. Set Assert Timer to Assert_Time."
 func (o *oif) becomeAssertLoser(a assertMetric, cause string) {
 	m := o.iface.m
-	o.setAssert(AssertLoser, a.addr, a, cause)
+	o.setAssert(AssertLoser, a.Address, a, cause)
 	m.timers.Set(&o.assert.timer, m.now.Add(m.cfg.AssertTime))
 }
 
@@ -334,7 +294,7 @@ func (o *oif) updateLoser(trackingDesired bool, mine assertMetric, arguments str
 	switch {
 	case !trackingDesired:
 		o.endAssert("AssertTrackingDesired" + arguments + " -> FALSE")
-	case !mine.infinite() && mine.better(o.assert.metric):
+	case !mine.Infinite() && mine.Better(o.assert.metric):
 		o.endAssert("my metric becomes better than the assert winner's metric")
 	}
 }
@@ -365,19 +325,7 @@ func (m *Machine) sendAssert(i *iface, g, source netip.Addr, metric assertMetric
 		source = unspecified(m.id.Family)
 	}
 	i.send(&wire.Assert{
-		Group: wire.GroupOf(g), Source: source, RPT: metric.rpt,
-		MetricPreference: metric.preference, Metric: metric.metric,
+		Group: wire.GroupOf(g), Source: source, RPT: metric.RPT,
+		MetricPreference: metric.Preference, Metric: metric.Metric,
 	})
-}
-
-// String is for notes: "rpt 110/20 from 10.0.0.1".
-func (a assertMetric) String() string {
-	tree := "spt"
-	if a.rpt {
-		tree = "rpt"
-	}
-	if a.infinite() {
-		return tree + " infinite"
-	}
-	return fmt.Sprintf("%s %d/%d from %v", tree, a.preference, a.metric, a.addr)
 }

@@ -154,7 +154,7 @@ func lostAssertSGRpt(s *source) ifSet {
 //	}
 func lostAssertSG(s *source) ifSet {
 	return s.where(func(o *oif) bool {
-		return o.assert.lost() && o.assert.metric.better(sptAssertMetric(s, o.iface))
+		return o.assert.lost() && o.assert.metric.Better(sptAssertMetric(s, o.iface))
 	}) &^ rpfInterface(s)
 }
 
@@ -390,10 +390,10 @@ func myAssertMetricStarG(g *group, i *iface) assertMetric {
 
 // spt_assert_metric(S,I) = {0,MRIB.pref(S),MRIB.metric(S),my_ip_address(I)}
 func sptAssertMetric(s *source, i *iface) assertMetric {
-	return assertMetric{rpt: false, preference: s.rpf.preference(), metric: s.rpf.metric(), addr: i.primary}
+	return assertMetric{RPT: false, Preference: s.rpf.preference(), Metric: s.rpf.metric(), Address: i.primary}
 }
 
 // rpt_assert_metric(G,I) = {1,MRIB.pref(RP(G)),MRIB.metric(RP(G)),my_ip_address(I)}
 func rptAssertMetric(g *group, i *iface) assertMetric {
-	return assertMetric{rpt: true, preference: g.rpf.preference(), metric: g.rpf.metric(), addr: i.primary}
+	return assertMetric{RPT: true, Preference: g.rpf.preference(), Metric: g.rpf.metric(), Address: i.primary}
 }

@@ -452,7 +452,7 @@ func build(f *facts) (*group, *source) {
 				return &assertState{state: AssertWinner, winner: i.primary}
 			case "L":
 				return &assertState{state: AssertLoser, winner: address(name, a.winner), metric: assertMetric{
-					a.metric[0] == 1, a.metric[1], a.metric[2], address(name, a.winner),
+					RPT: a.metric[0] == 1, Preference: a.metric[1], Metric: a.metric[2], Address: address(name, a.winner),
 				}}
 			}
 			return nil
@@ -530,12 +530,12 @@ func compare(f *facts, g *group, s *source) []string {
 		check("AssertTrackingDesired(S,G,"+name+")", assertTrackingDesiredSG(s, i.bit), f.trackingSG(name))
 		check("AssertTrackingDesired(*,G,"+name+")", assertTrackingDesiredStarG(g, i.bit), f.trackingG(name))
 		mine := myAssertMetricSG(s, i)
-		metric := [4]uint32{0, mine.preference, mine.metric, 0}
-		if mine.rpt {
+		metric := [4]uint32{0, mine.Preference, mine.Metric, 0}
+		if mine.RPT {
 			metric[0] = 1
 		}
-		if mine.addr.IsValid() {
-			metric[3] = uint32(mine.addr.As4()[3])
+		if mine.Address.IsValid() {
+			metric[3] = uint32(mine.Address.As4()[3])
 		}
 		check("my_assert_metric(S,G,"+name+")", metric, f.myMetricSG(name))
 		check("Update_SPTbit("+name+")", updateSPTbit(s, i.bit), f.updateSPTbit(name))

@@ -20,6 +20,10 @@ func (m *Machine) receive(p *engine.Packet) {
 		m.drop(i, p.Src, wire.Reason(err))
 		return
 	}
+	switch msg.(type) {
+	case *wire.Graft, *wire.GraftAck, *wire.StateRefresh:
+		return // dense mode's, which may run beside this machine
+	}
 	m.counts.Add("received " + msg.Type().String())
 	switch msg := msg.(type) {
 	case *wire.Register:

@@ -43,14 +43,14 @@ type hop struct {
 // preference is MRIB.pref(X), metric is MRIB.metric(X): infinite without a route.
 func (t *target) preference() uint32 {
 	if t == nil || !t.reachable {
-		return infiniteAssertMetric.preference
+		return infiniteAssertMetric.Preference
 	}
-	return min(t.distance, infiniteAssertMetric.preference)
+	return min(t.distance, infiniteAssertMetric.Preference)
 }
 
 func (t *target) metric() uint32 {
 	if t == nil || !t.reachable {
-		return infiniteAssertMetric.metric
+		return infiniteAssertMetric.Metric
 	}
 	return t.cost
 }

@@ -300,9 +300,9 @@ func (w *walk) factsOf(g *group, s *source) *facts {
 			return assertFact{state: "W"}
 		}
 		r := assertFact{state: "L", winner: lastByte(a.winner), metric: [4]uint32{
-			0, a.metric.preference, a.metric.metric, uint32(a.metric.addr.As4()[3]),
+			0, a.metric.Preference, a.metric.Metric, uint32(a.metric.Address.As4()[3]),
 		}}
-		if a.metric.rpt {
+		if a.metric.RPT {
 			r.metric[0] = 1
 		}
 		return r
