@@ -30,6 +30,9 @@ type Config struct {
 	MaxSecondaryAddresses int // of one neighbor; 0 means 256
 }
 
+// speaks says whether we send Hellos.
+func (c *Config) speaks() bool { return !c.Passive && !c.Silent }
+
 func (c *Config) defaultPropagationDelay() time.Duration {
 	return orElse(c.DefaultPropagationDelay, 500*time.Millisecond)
 }

@@ -23,17 +23,25 @@
 //
 //   - All state is changed first, then the callbacks are called, so that a callback sees the interface as it is now.
 //     A callback may call the look-ups and HelloBeforeJoin, nothing else.
+//
 //   - The interface is a host member of ALL-PIM-ROUTERS while it runs: the package emits the HostGroup.
+//
 //   - A Hello is sent at once if what we would say differs from what we last said: a new priority, a new secondary
 //     address. The Hello timer is not touched by that (section 4.3.1).
+//
+//   - Where both modes of PIM run on an interface, sparse mode's machine speaks Hello for both, and dense mode's is
+//     Silent: it learns the same neighbors, whose Hellos both machines see.
 //
 // # Supported standards
 //
 //   - RFC 7761 section 4.3: Designated Routers and Hello messages, with the options Holdtime, LAN Prune Delay, DR
 //     Priority, Generation ID and Address List
+//   - RFC 3973 section 4.3, with the option State Refresh Capable
 //
 // # Known gaps
 //
 //   - A Hello is not split if the list of our secondary addresses is longer than the MTU: IP fragments it.
+//   - A Silent interface cannot have a Hello sent before a Prune or Graft to a neighbor that has not heard of us: the
+//     message is lost on it if it comes within Triggered_Hello_Delay of the start.
 //   - Hellos with holdtime 0xffff cannot be refused by configuration, and such a neighbor cannot be removed by hand.
 package neighbor

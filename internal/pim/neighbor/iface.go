@@ -119,7 +119,7 @@ func (i *Interface) Configure(now time.Time, cfg Config) {
 		i.cfg = cfg
 		return
 	}
-	if cfg.Passive != old.Passive {
+	if cfg.Passive != old.Passive || cfg.Silent != old.Silent {
 		i.stop(now, "configuration changed")
 		i.cfg = cfg
 		i.start(now)
@@ -146,7 +146,7 @@ func (i *Interface) start(now time.Time) {
 	for old := i.genID; i.genID == old; {
 		i.genID = i.env.Rand.Uint32()
 	}
-	if !i.cfg.Passive {
+	if i.cfg.speaks() {
 		i.joinAllRouters(true)
 		i.env.Timers.Set(&i.hello, now.Add(i.upTo(i.cfg.TriggeredHelloDelay)))
 	}
@@ -160,7 +160,7 @@ func (i *Interface) stop(now time.Time, cause string) {
 	i.running, i.said = false, nil
 	i.env.Timers.Stop(&i.hello)
 	i.env.Timers.Stop(&i.triggered)
-	if !i.cfg.Passive {
+	if i.cfg.speaks() {
 		i.joinAllRouters(false)
 	}
 	gone := i.Neighbors()
@@ -211,12 +211,28 @@ func (i *Interface) Running() bool { return i.running }
 // Passive says whether the interface is configured to neither send nor accept Hellos.
 func (i *Interface) Passive() bool { return i.cfg.Passive }
 
+// Count returns the number of neighbors.
+func (i *Interface) Count() int { return len(i.neighbors) }
+
 // Primary returns the address that we speak from on the interface, while PIM runs.
 func (i *Interface) Primary() netip.Addr {
 	if !i.running {
 		return netip.Addr{}
 	}
 	return i.primary
+}
+
+// StateRefreshCapable is the macro StateRefreshCapable(I) of RFC 3973 section 4.5.1: we and all neighbors use the option.
+func (i *Interface) StateRefreshCapable() bool {
+	if !i.running || i.cfg.StateRefreshInterval == 0 {
+		return false
+	}
+	for _, n := range i.Neighbors() {
+		if !n.StateRefreshCapable {
+			return false
+		}
+	}
+	return true
 }
 
 // GenerationID returns our own Generation ID on the interface.

@@ -27,6 +27,9 @@ type Neighbor struct {
 	PropagationDelay     time.Duration
 	OverrideInterval     time.Duration
 
+	StateRefreshCapable  bool // RFC 3973 section 4.7.5.4
+	StateRefreshInterval time.Duration
+
 	secondary []netip.Addr // secondary_address_list, sorted
 	liveness  engine.Timer // NLT(N,I)
 }

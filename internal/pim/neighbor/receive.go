@@ -45,7 +45,7 @@ func (i *Interface) Receive(now time.Time, src netip.Addr, h *wire.Hello) {
 		i.env.Timers.Set(&n.liveness, now.Add(holdtime))
 	}
 	moved := i.setSecondary(now, n, h.AddressList())
-	if isNew || restarted {
+	if (isNew || restarted) && i.cfg.speaks() {
 		// RFC 7761, section 4.3.1: so that the new neighbor learns of us soon. The Hello timer keeps its time.
 		i.env.Timers.SetMin(&i.triggered, now.Add(i.upTo(i.cfg.TriggeredHelloDelay)))
 	}
@@ -94,6 +94,9 @@ func (i *Interface) record(n *Neighbor, h *wire.Hello) bool {
 	delay, n.LANPruneDelayPresent = h.LANPruneDelay()
 	n.TrackingSupport = delay.TrackingSupport
 	n.PropagationDelay, n.OverrideInterval = delay.PropagationDelay, delay.OverrideInterval
+	var refresh wire.StateRefreshCapable
+	refresh, n.StateRefreshCapable = h.StateRefreshCapable()
+	n.StateRefreshInterval = refresh.Interval
 	return fresh
 }
 

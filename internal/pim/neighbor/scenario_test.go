@@ -35,6 +35,7 @@ var update = flag.Bool("update", false, "rewrite the scenarios' output")
 //	before-join                          we are about to send a Join/Prune
 //	lookup ADDR                          NBR(I,A)
 //	show interface | neighbors | counts  state
+//	show refresh                         StateRefreshCapable(I), and that of the neighbors
 //	stop                                 PIM is stopped
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -182,6 +183,8 @@ func describe(h *wire.Hello) string {
 			words = append(words, fmt.Sprintf("genid=%08x", uint32(o)))
 		case wire.AddressList:
 			words = append(words, fmt.Sprintf("list=%v", []netip.Addr(o)))
+		case wire.StateRefreshCapable:
+			words = append(words, fmt.Sprintf("refresh=%v", o.Interval))
 		default:
 			words = append(words, fmt.Sprintf("%v", o))
 		}
@@ -287,6 +290,12 @@ func (s *scenario) show(what string) {
 				n.DRPriorityPresent, n.DRPriority, n.GenerationIDPresent, n.GenerationID, n.LANPruneDelayPresent,
 				n.PropagationDelay, n.OverrideInterval, n.TrackingSupport)
 		}
+	case "refresh":
+		s.note("StateRefreshCapable(I)=%v interval=%v silent=%v", s.ifc.StateRefreshCapable(),
+			s.ifc.Show(s.now).StateRefreshInterval, s.ifc.Show(s.now).Silent)
+		for _, n := range s.ifc.ShowNeighbors(s.now) {
+			s.note("%v: refresh=%v/%v", n.Address, n.StateRefreshCapable, n.StateRefreshInterval)
+		}
 	case "counts":
 		for name, n := range engine.Sorted(s.counts.Snapshot()) {
 			s.note("%d %s", n, name)
@@ -323,6 +332,10 @@ func configOf(args []string) neighbor.Config {
 			c.TrackingSupport = true
 		case "passive":
 			c.Passive = true
+		case "silent":
+			c.Silent = true
+		case "refresh":
+			c.StateRefreshInterval = duration(value)
 		case "max-neighbors":
 			c.MaxNeighbors = int(number(value))
 		case "max-secondary":
@@ -373,6 +386,8 @@ func helloOf(args []string) *wire.Hello {
 			o = wire.DRPriority(number(value))
 		case "genid":
 			o = wire.GenerationID(number(value))
+		case "refresh":
+			o = wire.StateRefreshCapable{Version: wire.StateRefreshVersion, Interval: duration(value)}
 		case "list":
 			var l wire.AddressList
 			for _, a := range strings.Split(value, ",") {

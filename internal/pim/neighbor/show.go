@@ -26,6 +26,9 @@ type InterfaceState struct {
 	PropagationDelay   time.Duration // effective
 	OverrideInterval   time.Duration // effective
 	SuppressionEnabled bool
+
+	Silent               bool          // another machine of the router speaks Hello here
+	StateRefreshInterval time.Duration // in the option that we send; 0: we do not
 }
 
 // NeighborState is a Neighbor for people: the row of "show pim neighbor".
@@ -46,6 +49,8 @@ type NeighborState struct {
 	TrackingSupport      bool
 	PropagationDelay     time.Duration
 	OverrideInterval     time.Duration
+	StateRefreshCapable  bool
+	StateRefreshInterval time.Duration
 }
 
 // Show returns the state of the interface.
@@ -56,6 +61,7 @@ func (i *Interface) Show(now time.Time) InterfaceState {
 		GenerationID: i.genID, HelloPeriod: i.cfg.HelloPeriod, NextHello: i.hello.Left(now),
 		LANDelayEnabled: i.lanDelayEnabled(), PropagationDelay: i.params.propagationDelay,
 		OverrideInterval: i.params.overrideInterval, SuppressionEnabled: i.params.suppression,
+		Silent: i.cfg.Silent, StateRefreshInterval: i.cfg.StateRefreshInterval,
 	}
 	if i.running {
 		s.Secondary = append(s.Secondary, i.secondary...)
@@ -74,6 +80,7 @@ func (i *Interface) ShowNeighbors(now time.Time) []NeighborState {
 			GenerationIDPresent: n.GenerationIDPresent, GenerationID: n.GenerationID,
 			LANPruneDelayPresent: n.LANPruneDelayPresent, TrackingSupport: n.TrackingSupport,
 			PropagationDelay: n.PropagationDelay, OverrideInterval: n.OverrideInterval,
+			StateRefreshCapable: n.StateRefreshCapable, StateRefreshInterval: n.StateRefreshInterval,
 		})
 	}
 	return list

@@ -10,14 +10,14 @@ import (
 // HelloBeforeJoin is to be called before a Join/Prune or an Assert is sent on the interface: if some neighbor may not
 // have heard of us yet, a Hello goes out first (RFC 7761 section 4.3.1).
 func (i *Interface) HelloBeforeJoin(now time.Time) {
-	if i.running && !i.cfg.Passive && (i.said == nil || i.triggered.Running()) {
+	if i.running && i.cfg.speaks() && (i.said == nil || i.triggered.Running()) {
 		i.sendHello(now)
 	}
 }
 
 // sendHello sends what we are. It serves as a triggered Hello, too.
 func (i *Interface) sendHello(now time.Time) {
-	if i.cfg.Passive {
+	if !i.cfg.speaks() {
 		return
 	}
 	i.env.Timers.Stop(&i.triggered)
@@ -57,6 +57,11 @@ func (i *Interface) ownHello(holdtime time.Duration) *wire.Hello {
 		h.Options = append(h.Options, wire.DRPriority(i.cfg.DRPriority))
 	}
 	h.Options = append(h.Options, wire.GenerationID(i.genID))
+	if i.cfg.StateRefreshInterval > 0 {
+		h.Options = append(h.Options, wire.StateRefreshCapable{
+			Version: wire.StateRefreshVersion, Interval: i.cfg.StateRefreshInterval,
+		})
+	}
 	if len(i.secondary) > 0 {
 		h.Options = append(h.Options, wire.AddressList(i.secondary))
 	}
