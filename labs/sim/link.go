@@ -105,6 +105,9 @@ func (l *Link) Name() string { return l.name }
 // Ports returns the interfaces on the link.
 func (l *Link) Ports() []*Port { return l.ports }
 
+// Cost returns the cost of a hop over the link.
+func (l *Link) Cost() int { return l.cost }
+
 // Stats returns the counts so far.
 func (l *Link) Stats() LinkStats { return l.stats }
 

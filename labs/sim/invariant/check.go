@@ -31,8 +31,21 @@ const (
 // Delivery lets the sources send for the time window, follows each packet and says which invariants of delivery do not
 // hold.
 func Delivery(s *sim.Sim, sources []*sim.Source, window time.Duration, rest Rest) []Violation {
+	w, first, last := observe(s, sources, window)
+	w.links()
+	for _, src := range sources {
+		w.received(src, first[src], last[src], 0)
+	}
+	w.waste(rest)
 	s.ForgetHops()
-	first := make(map[*sim.Source]uint64)
+	return w.found
+}
+
+// observe lets the sources send for the time window with every packet followed, and returns all that was seen, and the
+// numbers of the first and the last packet of each source.
+func observe(s *sim.Sim, sources []*sim.Source, window time.Duration) (w *walk, first, last map[*sim.Source]uint64) {
+	s.ForgetHops()
+	first, last = make(map[*sim.Source]uint64), make(map[*sim.Source]uint64)
 	for _, src := range sources {
 		src.SetTraced(true)
 		first[src] = src.Seq() + 1
@@ -41,19 +54,11 @@ func Delivery(s *sim.Sim, sources []*sim.Source, window time.Duration, rest Rest
 	for _, src := range sources {
 		src.SetTraced(false)
 	}
-	last := make(map[*sim.Source]uint64)
 	for _, src := range sources {
 		last[src] = src.Seq()
 	}
 	s.Run(time.Second) // the last packets arrive
-	w := walk{sim: s, hops: s.Hops()}
-	w.links()
-	for _, src := range sources {
-		w.members(src, first[src], last[src])
-	}
-	w.waste(rest)
-	s.ForgetHops()
-	return w.found
+	return &walk{sim: s, hops: s.Hops()}, first, last
 }
 
 type walk struct {
@@ -110,8 +115,8 @@ func (w *walk) path(i int) string {
 	return "(" + text[1:] + ")"
 }
 
-// members checks that everyone who wants a source has each of its packets, once.
-func (w *walk) members(src *sim.Source, first, last uint64) {
+// received checks that everyone who wants a source has each of its packets, and no more than so many of them twice.
+func (w *walk) received(src *sim.Source, first, last uint64, doubled int) {
 	type receipt struct {
 		member *sim.Member
 		seq    uint64
@@ -143,27 +148,35 @@ func (w *walk) members(src *sim.Source, first, last uint64) {
 			if missing > 0 {
 				w.add("black hole", "%s misses %d of %d packets of %v from %s", n.Name(), missing, last-first+1, src.Key(), src.Node().Name())
 			}
-			if twice > 0 {
+			if twice > doubled {
 				w.add("duplicate", "%s gets %d of %d packets of %v more than once", n.Name(), twice, last-first+1, src.Key())
 			}
 		}
 	}
 }
 
+// useful says of each hop whether it leads to a member.
+func (w *walk) useful() []bool {
+	useful := make([]bool, len(w.hops))
+	for _, d := range w.sim.Deliveries() {
+		w.use(useful, d.Hop)
+	}
+	return useful
+}
+
+// use marks a hop, and those that led to it.
+func (w *walk) use(useful []bool, i int) {
+	for ; i != 0 && !useful[i]; i = w.hops[i].Parent {
+		useful[i] = true
+	}
+}
+
 // waste checks that every crossing of a link but the first leads to a member.
 func (w *walk) waste(rest Rest) {
-	useful := make([]bool, len(w.hops))
-	use := func(i int) {
-		for ; i != 0 && !useful[i]; i = w.hops[i].Parent {
-			useful[i] = true
-		}
-	}
-	for _, d := range w.sim.Deliveries() {
-		use(d.Hop)
-	}
+	useful := w.useful()
 	for i := range w.hops[1:] {
 		if h := &w.hops[i+1]; rest == Recent && len(h.From.Link().Ports()) > 2 {
-			use(i + 1)
+			w.use(useful, i+1)
 		}
 	}
 	told := make(map[string]bool)

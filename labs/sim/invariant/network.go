@@ -17,6 +17,8 @@ import (
 type Options struct {
 	// Wrap tampers with the machine of every router: see sim.RouterOptions.
 	Wrap func(engine.Machine) engine.Machine
+	// Protocol is the one of all routers; default PIM-SM. Of each there is another network of a seed.
+	Protocol engine.Protocol
 }
 
 // Network is a random topology: routers joined by links of two and by LANs, one of them the RP, and hosts on LANs of
@@ -34,8 +36,13 @@ type Network struct {
 	older   map[int]bool // hosts of IGMPv2 or MLDv1, by index: they know no sources
 	maxCost int          // 1: many equal paths
 	spt     string       // spt-switch
-	lines   []*sim.Link  // links of two routers
-	lans    []*sim.Link  // with two routers or more
+
+	protocol     engine.Protocol
+	refresh      bool          // of protocols that flood and prune: prunes and Asserts are refreshed, or outlive the play
+	forgetRoutes time.Duration // how long the protocol's own routing takes at most; 0: it has none
+
+	lines []*sim.Link // links of two routers
+	lans  []*sim.Link // with two routers or more
 }
 
 // linkPlan is a link before the routers exist.
@@ -50,15 +57,24 @@ type linkPlan struct {
 // Random makes the network of a seed. Every fourth is an IPv6 network.
 func Random(seed uint64, o Options) (*Network, error) {
 	n := &Network{
-		Sim: sim.New(seed, sim.Options{}), Seed: seed, Family: engine.IPv4, rng: rand.New(rand.NewPCG(seed, 7761)),
-		older: make(map[int]bool),
+		Sim: sim.New(seed, sim.Options{}), Seed: seed, Family: engine.IPv4, older: make(map[int]bool), protocol: o.Protocol,
 	}
-	if seed%4 == 3 {
+	if n.protocol == "" {
+		n.protocol = engine.PIMSM
+	}
+	n.rng = rand.New(rand.NewPCG(seed, map[engine.Protocol]uint64{engine.PIMSM: 7761, engine.PIMDM: 3973, engine.DVMRP: 1075}[n.protocol]))
+	if seed%4 == 3 && n.protocol != engine.DVMRP {
 		n.Family = engine.IPv6
 	}
 	n.maxCost = 1 + n.rng.IntN(3)
 	if n.spt = "immediate"; n.rng.IntN(4) == 0 {
 		n.spt = "never"
+	}
+	if n.dense() {
+		n.refresh = n.rng.IntN(2) == 0
+	}
+	if n.protocol == engine.DVMRP {
+		n.forgetRoutes = 420 * time.Second
 	}
 	routers := 4 + n.rng.IntN(5)
 	plans, hosts := n.plan(routers)
@@ -106,6 +122,9 @@ func Random(seed uint64, o Options) (*Network, error) {
 	}
 	return n, nil
 }
+
+// dense says whether the protocol floods and prunes.
+func (n *Network) dense() bool { return n.protocol != engine.PIMSM }
 
 // plan draws the links: a tree of links of two, some more of them, one or two LANs of routers, and the hosts' LANs.
 func (n *Network) plan(routers int) (plans []linkPlan, hosts int) {
@@ -159,16 +178,38 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 	if n.Family == engine.IPv6 {
 		pim, members, section = "pim6", "mld", "ipv6"
 	}
+	if n.protocol == engine.DVMRP {
+		pim = "dvmrp"
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "hostname: r%d\ninterfaces:\n  lo: {addresses: [%q]}\n", r, n.loopback(r))
 	for k, p := range plans {
 		if i := slices.Index(p.routers, r); i >= 0 {
-			fmt.Fprintf(&b, "  %s: {addresses: [%q], %s: {dr-priority: %d}", p.name, n.address(k, i+1), pim, 1+n.rng.IntN(2))
+			keys := ""
+			switch n.protocol {
+			case engine.PIMSM:
+				keys = fmt.Sprintf("dr-priority: %d", 1+n.rng.IntN(2))
+			case engine.PIMDM:
+				keys = "mode: dense"
+			case engine.DVMRP:
+				keys = fmt.Sprintf("metric: %d", p.cost)
+			}
+			fmt.Fprintf(&b, "  %s: {addresses: [%q], %s: {%s}", p.name, n.address(k, i+1), pim, keys)
 			if len(p.routers) != 2 || len(p.hosts) > 0 {
 				fmt.Fprintf(&b, ", %s: {}", members)
 			}
 			b.WriteString("}\n")
 		}
+	}
+	switch n.protocol {
+	case engine.PIMDM:
+		fmt.Fprintf(&b, "pim:\n  %s: {state-refresh: %v}\n", section, n.refresh)
+		return b.String()
+	case engine.DVMRP:
+		if !n.refresh {
+			fmt.Fprintf(&b, "dvmrp: {prune-lifetime: %v}\n", lifetime)
+		}
+		return b.String()
 	}
 	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}], spt-switch: %s}\n", section, n.loopback(rp).Addr(), n.spt)
 	return b.String()

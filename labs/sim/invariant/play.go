@@ -27,10 +27,36 @@ type Moment struct {
 // Play lets things happen to the network, checks the invariants at several moments, and returns those at which some do
 // not hold: the first alone, or all.
 func (n *Network) Play(all bool) []Moment {
-	steps := []struct {
-		name string
-		do   func() []Violation
-	}{
+	steps := n.playSparse()
+	if n.dense() {
+		steps = n.playDense()
+	}
+	var moments []Moment
+	faults := 0
+	for _, s := range steps {
+		m := Moment{Name: s.name, Found: s.do(), At: n.Now()}
+		for _, f := range n.Faults()[faults:] {
+			m.Found = append(m.Found, Violation{"fault", f.String()})
+		}
+		faults = len(n.Faults())
+		if len(m.Found) > 0 {
+			moments = append(moments, m)
+			if !all {
+				break
+			}
+		}
+	}
+	return moments
+}
+
+// step is a part of a play, and what is wrong at its end.
+type step struct {
+	name string
+	do   func() []Violation
+}
+
+func (n *Network) playSparse() []step {
+	return []step{
 		{"at rest after joins, leaves, failures and restarts", func() []Violation {
 			n.Run(start)
 			n.churn()
@@ -67,22 +93,6 @@ func (n *Network) Play(all bool) []Moment {
 			return NoState(n.Sim)
 		}},
 	}
-	var moments []Moment
-	faults := 0
-	for _, s := range steps {
-		m := Moment{Name: s.name, Found: s.do(), At: n.Now()}
-		for _, f := range n.Faults()[faults:] {
-			m.Found = append(m.Found, Violation{"fault", f.String()})
-		}
-		faults = len(n.Faults())
-		if len(m.Found) > 0 {
-			moments = append(moments, m)
-			if !all {
-				break
-			}
-		}
-	}
-	return moments
 }
 
 // only keeps the violations of the named invariants.
