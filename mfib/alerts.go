@@ -1,7 +1,6 @@
 package mfib
 
 import (
-	"net/netip"
 	"slices"
 
 	"grove/internal/engine"
@@ -34,6 +33,7 @@ func (m *Machine) follow(e *entry) {
 	odd := e.odd()
 	odd.source, odd.sourceAt = s, int32(len(s.entries))
 	s.entries = append(s.entries, e)
+	m.enroll(e)
 }
 
 // unfollow ends follow.
@@ -46,15 +46,23 @@ func (m *Machine) unfollow(e *entry) {
 	s.entries[e.sourceAt], last.oddity.sourceAt = last, e.sourceAt
 	s.entries = s.entries[:len(s.entries)-1]
 	e.oddity.source = nil
+	m.strike(e)
 	if len(s.entries) == 0 {
 		delete(m.sources, e.key.Source)
 		m.emit(engine.Untrack{From: m.id, Addr: e.key.Source})
 	}
 }
 
-// followAll tracks all sources if several protocols route, and none if not.
+// followAll tracks all sources if several protocols route, and none if not. A protocol that is alone is told that nobody else
+// wants anything.
 func (m *Machine) followAll() {
 	for e := range m.all.all() {
+		if !m.several() && e.isSG() && e.alerted {
+			if e.joined && e.owner.configured {
+				m.emit(engine.Alert{To: e.owner.id, Kind: engine.PruneAlert, Key: e.key})
+			}
+			e.alerted, e.odd().joined = false, false
+		}
 		m.unfollow(e)
 		switch {
 		case !m.several():
@@ -88,11 +96,11 @@ func (m *Machine) ownerOf(e *entry) *component {
 		if e.source == nil || !e.source.known {
 			return e.owner
 		}
-		if c := m.componentOf(m.ifaces[e.source.rpfInterface()]); c != nil {
+		if c := m.componentOf(m.ifaces[e.source.rpfInterface()], e.key.Group); c != nil {
 			return c
 		}
 		for _, w := range e.wants {
-			if w.in != 0 && m.mayUse(w.by, m.ifaces[w.in]) {
+			if w.in != 0 && m.mayUse(w.by, m.ifaces[w.in], e.key.Group) {
 				return w.by
 			}
 		}
@@ -133,56 +141,66 @@ func (m *Machine) chooseOwner(e *entry) {
 			m.emit(engine.OwnerChanged{To: c.id, Key: e.key, Owner: id})
 		}
 	}
+	m.handOver(e)
+}
+
+// handOver waits for the new owner of an entry to say what the incoming interface is now, so that the row goes from the old to
+// the new one in one step. The old row serves until then, if nothing that it names is gone.
+func (m *Machine) handOver(e *entry) {
+	own := e.wantOf(e.owner)
+	switch {
+	case e.owner == nil, e.waiting != nil, !e.row.present:
+		return
+	case own == nil && !m.othersWant(e), own != nil && (own.negative != "" || own.in != 0 && m.mayUse(own.by, m.ifaces[own.in], e.key.Group)):
+		return
+	}
+	for n := range m.slots {
+		if m.slots[n].leaving && e.row.names(n) {
+			return
+		}
+	}
+	w := &waiting{hold: true, handOver: true, silent: []*component{e.owner}}
+	m.wait(e, w)
 }
 
 // alert tells the owner of an (S,G) entry what the others want of it, and every component what the others want of a
 // (*,G), if that is not what it was told last (rules 4 and 5, section 3.1.1).
 func (m *Machine) alert(e *entry) {
-	if !m.several() || e.undecided() {
+	if !m.several() || e.undecided() && !(e.waiting != nil && e.waiting.handOver) {
 		return
 	}
-	if e.isSG() {
-		if e.owner == nil {
-			return
-		}
-		others := slices.ContainsFunc(e.wants, func(w *want) bool { return w.by != e.owner && m.leaves(e, w) })
-		if e.alerted && others == e.isJoined(e.owner) || !e.alerted && !others && e.wantOf(e.owner) == nil {
-			return
-		}
-		e.alerted = true
-		m.tellJoined(e, e.owner, others)
-		return
-	}
-	if !e.key.Group.IsValid() {
-		return // wildcard receivers speak of (*,*): see alertWildcards
-	}
-	for _, c := range m.speakers {
-		others := slices.ContainsFunc(m.speakers, func(o *component) bool { return o != c && m.interested(e, o) })
-		if others != e.isJoined(c) {
-			m.tellJoined(e, c, others)
-		}
+	switch {
+	case e.isSG():
+		m.alertOwner(e)
+	case e.key.Group.IsValid(): // wildcard receivers speak of (*,*): see alertWildcards
+		m.alertGroup(m.group(e.key.Group))
 	}
 }
 
-func (e *entry) isJoined(c *component) bool { return e.joined&(1<<c.index) != 0 }
+// alertOwner tells the owner of an (S,G) entry what the others want.
+func (m *Machine) alertOwner(e *entry) {
+	if e.owner == nil {
+		return
+	}
+	others := m.othersWant(e)
+	if e.alerted && others == e.joined || !e.alerted && !others && e.wantOf(e.owner) == nil {
+		return
+	}
+	e.alerted, e.odd().joined = true, others
+	m.tellJoined(e.owner, e.key, others)
+}
 
-func (m *Machine) tellJoined(e *entry, c *component, joined bool) {
-	odd := e.odd()
-	odd.joined &^= 1 << c.index
+// othersWant says whether a component that is not the owner wants packets of an (S,G) entry to leave.
+func (m *Machine) othersWant(e *entry) bool {
+	return slices.ContainsFunc(e.wants, func(w *want) bool { return w.by != e.owner && m.leaves(e, w) })
+}
+
+func (m *Machine) tellJoined(c *component, k engine.Key, joined bool) {
 	kind := engine.PruneAlert
 	if joined {
-		odd.joined |= 1 << c.index
 		kind = engine.JoinAlert
 	}
-	m.emit(engine.Alert{To: c.id, Kind: kind, Key: e.key})
-}
-
-// interested says whether c wants data for the group of a (*,G) entry (RFC 2715, section 2.2, the component-group table).
-func (m *Machine) interested(e *entry, c *component) bool {
-	if w := e.wantOf(c); w != nil && m.leaves(e, w) {
-		return true
-	}
-	return slices.ContainsFunc(c.wildcard, func(p netip.Prefix) bool { return p.Contains(e.key.Group) })
+	m.emit(engine.Alert{To: c.id, Kind: kind, Key: k})
 }
 
 // alertWildcards tells every component whether others are wildcard receivers: then it must be one for its own sources
@@ -190,14 +208,9 @@ func (m *Machine) interested(e *entry, c *component) bool {
 func (m *Machine) alertWildcards() {
 	for _, c := range m.speakers {
 		others := slices.ContainsFunc(m.speakers, func(o *component) bool { return o != c && len(o.wildcard) > 0 })
-		if others == c.joined {
-			continue
+		if others != c.joined {
+			c.joined = others
+			m.tellJoined(c, engine.Key{}, others)
 		}
-		c.joined = others
-		kind := engine.PruneAlert
-		if others {
-			kind = engine.JoinAlert
-		}
-		m.emit(engine.Alert{To: c.id, Kind: kind})
 	}
 }

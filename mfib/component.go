@@ -42,8 +42,14 @@ func (m *Machine) configureComponents() {
 	owns := make(map[engine.Protocol]bool)
 	for _, ic := range engine.Sorted(m.cfg.Interfaces) {
 		owns[ic.Owner] = true
+		for _, g := range ic.Groups {
+			owns[g.Owner] = true
+		}
 	}
 	for _, c := range m.components {
+		if c.configured && !owns[c.id.Protocol] {
+			m.forgetInterest(c)
+		}
 		c.configured = owns[c.id.Protocol]
 	}
 	for p := range engine.Sorted(owns) {
@@ -68,22 +74,40 @@ func compareComponents(a, b *component) int { return cmp.Compare(a.id.Protocol, 
 // several says that more than one protocol routes: only then are there owners to choose and others to alert.
 func (m *Machine) several() bool { return len(m.speakers) > 1 }
 
-// componentOf returns the component of the protocol that an interface belongs to; nil for an IGMP-only link, and for one
-// that is not configured.
-func (m *Machine) componentOf(i *iface) *component {
+// ownerOf returns the protocol that an interface belongs to for a group.
+func (ic *InterfaceConfig) ownerOf(g netip.Addr) engine.Protocol {
+	for _, o := range ic.Groups {
+		if g.IsValid() && o.Groups.Contains(g) {
+			return o.Owner
+		}
+	}
+	return ic.Owner
+}
+
+// componentOf returns the component of the protocol that an interface belongs to for a group; nil for an IGMP-only link, and
+// for one that is not configured.
+func (m *Machine) componentOf(i *iface, g netip.Addr) *component {
 	if i == nil || i.cfg == nil {
 		return nil
 	}
+	return m.speaker(i.cfg.ownerOf(g))
+}
+
+// speaker returns the component of a protocol that owns interfaces; nil if it owns none.
+func (m *Machine) speaker(p engine.Protocol) *component {
 	for _, c := range m.speakers {
-		if c.id.Protocol == i.cfg.Owner {
+		if c.id.Protocol == p {
 			return c
 		}
 	}
 	return nil
 }
 
-// mayUse says whether an interface is one that c may use: its own or an IGMP-only link.
-func (m *Machine) mayUse(c *component, i *iface) bool {
-	owner := m.componentOf(i)
-	return owner == nil || owner == c
+// mayUse says whether an interface is one that c may use for a group: its own or an IGMP-only link. A (*,*) row, for which g is
+// invalid, may have it if it is c's for some groups.
+func (m *Machine) mayUse(c *component, i *iface, g netip.Addr) bool {
+	if owner := m.componentOf(i, g); owner == nil || owner == c {
+		return true
+	}
+	return !g.IsValid() && slices.ContainsFunc(i.cfg.Groups, func(o GroupOwner) bool { return o.Owner == c.id.Protocol })
 }

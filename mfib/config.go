@@ -24,6 +24,11 @@ type Config struct {
 	RewriteEvery int
 	// UpcallRate bounds the Creations per second of an interface; default 5,000.
 	UpcallRate int
+	// MaxGroups bounds the groups that components say their interest in; default 100,000.
+	MaxGroups int
+	// MaxHeld and MaxHeldPerEntry bound the packets that wait until the components have answered: in all, and of one entry;
+	// default 4096 and 32.
+	MaxHeld, MaxHeldPerEntry int
 }
 
 // InterfaceConfig is what mfib enforces on an interface.
@@ -50,5 +55,8 @@ func (c Config) withDefaults() Config {
 	c.NegativeLife = cmp.Or(c.NegativeLife, 60*time.Second)
 	c.CheckInterval = cmp.Or(c.CheckInterval, 4*time.Second)
 	c.UpcallRate = cmp.Or(c.UpcallRate, 5000)
+	c.MaxGroups = cmp.Or(c.MaxGroups, 100_000)
+	c.MaxHeld = cmp.Or(c.MaxHeld, 4096)
+	c.MaxHeldPerEntry = cmp.Or(c.MaxHeldPerEntry, 32)
 	return c
 }

@@ -17,9 +17,10 @@ const (
 
 // waiting is the state of an entry whose Creation has not been answered by all.
 type waiting struct {
-	silent []*component
-	hold   bool // no row yet
-	timer  engine.Timer
+	silent   []*component
+	hold     bool // no row yet
+	handOver bool // of the entry to a new owner: the row of before serves
+	timer    engine.Timer
 }
 
 // negative is the state of an entry that this machine made negative.
@@ -43,8 +44,8 @@ const (
 // asked says that components were asked, so that a change of their interest matters.
 func (r reason) asked() bool { return r == declined }
 
-// newFlow takes the first packet of a flow.
-func (m *Machine) newFlow(k engine.Key, in engine.IfID, packet []byte) {
+// newFlow takes the first packet of a flow, and asks all components but one. It returns nil if there is no entry of it.
+func (m *Machine) newFlow(k engine.Key, in engine.IfID, packet []byte, but *component) *entry {
 	i := m.ifaces[in]
 	rate := &m.unknown
 	if i != nil {
@@ -52,19 +53,20 @@ func (m *Machine) newFlow(k engine.Key, in engine.IfID, packet []byte) {
 	}
 	if !rate.allow(m.now, m.cfg.UpcallRate) {
 		m.counts.Add("upcall over the rate")
-		return
+		return nil
 	}
 	if m.entries[k] == nil && len(m.entries) >= m.cfg.MaxEntries {
 		m.counts.Add("upcall with the table full")
-		return
+		return nil
 	}
 	e := m.entry(k)
 	e.arrival = in
 	if i != nil && i.cfg != nil && i.cfg.bounds(k.Group) {
 		m.makeNegative(e, boundary)
-		return
+		return nil
 	}
-	m.ask(e, nil, in, packet)
+	m.ask(e, but, in, packet)
+	return e
 }
 
 // ask alerts all components but one of a new flow, and waits for their answers.
@@ -76,10 +78,15 @@ func (m *Machine) ask(e *entry, but *component, in engine.IfID, packet []byte) {
 			m.emit(engine.Creation{To: c.id, Key: e.key, If: in, Packet: packet})
 		}
 	}
+	m.wait(e, w)
+}
+
+// wait waits for the components that are silent.
+func (m *Machine) wait(e *entry, w *waiting) {
 	e.waiting = w
 	w.timer.Do = func(now time.Time) {
 		if w.hold {
-			w.hold = false
+			w.hold, w.handOver = false, false
 			m.timers.Set(&w.timer, now.Add(answerTime-holdTime))
 			m.touch(e)
 			return

@@ -14,13 +14,16 @@
 //   - receive.go: what protocols and the kernel say
 //   - creation.go: a packet of a new flow, and who has to answer; negative entries
 //   - alerts.go: the owner of an entry (rule 1), Join and Prune alerts (rules 4 and 5)
+//   - groups.go: the component-group table (section 2.2), and who is asked again
 //   - check.go: counters, activity, repair
-//   - transmit.go: writing the table; inject.go: packets that a protocol forwards by hand
+//   - transmit.go: writing the table
+//   - inject.go: packets that a protocol forwards by hand, and those that are forwarded for the others
 //   - show.go: the answers to Query
 //
 // # The rules of RFC 2715 here
 //
-// An interface belongs to the protocol that Config names, and a protocol may use its own interfaces only. An interface
+// An interface belongs to the protocol that Config names, and a protocol may use its own interfaces only. It may belong to
+// another one for some groups, as in PIM's sparse-dense mode; a (*,*) row may have it if it is the protocol's for any. An interface
 // that belongs to igmp or to nobody is an IGMP-only link (section 4.6). The RFC gives each such link a component of its own;
 // here any protocol may list it among its outgoing interfaces, since all of them hear of the members there, and
 // may take packets from it.
@@ -29,6 +32,9 @@
 // one, and the MRIB is not asked. If S is behind an IGMP-only link or not reachable it is the first protocol, by
 // name, that names an incoming interface. Only the owner says what the incoming interface is and whether packets are
 // accepted (rule 2); if it does not, or wants the entry negative, the row drops everything.
+//
+// If the owner changes both are told. The row of before serves until the new owner has said where the packets come in now, for
+// 50 ms at most.
 //
 // A packet of a new flow is a Creation to all protocols (rule 3). The entry is written when all have answered, or after
 // 50 ms with what there is by then. After a second a silent protocol has declined. If all decline, a negative row stops

@@ -29,7 +29,7 @@ type entry struct {
 	dirty   bool // in Machine.dirty
 
 	ownerKnown bool // the owner has been found before
-	alerted    bool // the owner (of an (S,G)) has been told by an alert what the others want
+	alerted    bool // the owner (of an (S,G)) has been told by an alert what the others want: oddity.joined
 	checks     int32
 	arrival    engine.IfID // where the packets came in; 0: not known
 }
@@ -39,8 +39,12 @@ type oddity struct {
 	before   reading // what the kernel had counted when it lost the row
 	err      string  // what it said when it last refused the row
 	source   *source // if several protocols route
+	group    *group  // likewise, of an (S,G)
 	sourceAt int32   // in source.entries
-	joined   uint32  // who has been told that others want it, a bit by index of component
+	groupAt  int32   // in group.entries
+	joined   bool    // what the owner of an (S,G) was told last
+	handsUp  bool    // the row of an (S,G) has handed up packets since it was made
+	held     []held  // packets that wait for the answers to a Creation
 }
 
 var noOddity = new(oddity)
@@ -170,6 +174,9 @@ func (m *Machine) setWant(e *entry, c *component, ev *engine.Want) {
 		total := e.total()
 		w = &want{by: c, reported: m.now.UnixNano(), packets: total.packets, wrongPackets: total.wrongIf,
 			bytes: total.bytes, extra: noExtra}
+		if c == e.owner {
+			e.alerted = false // it may have forgotten what it was told
+		}
 		e.wants = append(e.wants, w)
 		slices.SortFunc(e.wants, func(a, b *want) int { return compareComponents(a.by, b.by) })
 	}
@@ -250,6 +257,7 @@ func (e *entry) idle() bool { return len(e.wants) == 0 && e.waiting == nil && e.
 
 // remove forgets an entry that is idle and out of the kernel.
 func (m *Machine) remove(e *entry) {
+	m.dropHeld(e)
 	m.unfollow(e)
 	m.all.remove(e)
 	delete(m.entries, e.key)

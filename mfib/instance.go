@@ -35,13 +35,18 @@ type Machine struct {
 	negatives list.List               // of *entry that are negative by our own doing, oldest first
 	byGroup   map[netip.Addr][]*entry // the same
 	sources   map[netip.Addr]*source  // if several protocols route
+	groups    map[netip.Addr]*group   // the component-group table
+	regroup   []*group                // whose alerts may have changed
+	questions []question              // to be asked at Settled
+	held      int                     // packets that wait, of all entries
 	toRead    []engine.Key            // to be asked for at the end of this Step
 	checks    engine.Timer            // the next slice of all
 	more      engine.Timer            // the rest of dirty
 }
 
-// New returns an empty table. Events: InterfaceChange, Configure (Config), Want, Unwant, Decline, Revisit, Wildcard, Path,
-// Upcall, Counters, RowFailed, Settled and Query (show.go). Effects: SetVIF, SetRows, ReadCounters; Creation, WholePacket,
+// New returns an empty table. Events: InterfaceChange, Configure (Config), Want, Unwant, Decline, Revisit, Wildcard,
+// Interest, Inject, Path, Upcall, Counters, RowFailed, Settled and Query (show.go). Effects: SetVIF, SetRows, ReadCounters,
+// Inject; Creation, WholePacket,
 // WrongInterface, Activity, Alert, Deletion, OwnerChanged, Installed, Failed; Track, Untrack; Answer, Note.
 func New(id engine.MachineID) *Machine {
 	m := &Machine{
@@ -52,6 +57,7 @@ func New(id engine.MachineID) *Machine {
 		entries:  make(map[engine.Key]*entry),
 		byGroup:  make(map[netip.Addr][]*entry),
 		sources:  make(map[netip.Addr]*source),
+		groups:   make(map[netip.Addr]*group),
 	}
 	m.checks.Do = m.check
 	m.retryVIFs.Do = m.askVIFsAgain
@@ -77,10 +83,13 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 		m.decline(ev)
 	case engine.Revisit:
 		m.revisit(ev.Key)
+		m.askAgain(m.component(ev.From), ev.Key)
 	case engine.Inject:
 		m.inject(ev)
 	case engine.Wildcard:
 		m.wildcard(ev)
+	case engine.Interest:
+		m.interest(ev)
 	case engine.Path:
 		m.path(ev)
 	case engine.Upcall:
@@ -115,5 +124,7 @@ func (m *Machine) configure(cfg Config) {
 	if m.several() != before {
 		m.followAll()
 	}
+	m.alertWildcards()
+	m.regroupAll()
 	m.touchAll()
 }

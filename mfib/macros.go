@@ -39,8 +39,12 @@ func (m *Machine) wanted(e *entry) row {
 	default:
 		r = m.wantedProxy(e)
 	}
-	if !r.present && e.negative != nil && !m.shadowed(e) {
-		r = m.drop(e.arrival)
+	if !r.present && e.negative != nil {
+		if g := m.shadow(e); g == nil {
+			r = m.drop(e.arrival)
+		} else if m.several() {
+			r = m.wantedShadow(e, g)
+		}
 	}
 	return r
 }
@@ -51,11 +55,49 @@ func (e *entry) undecided() bool {
 	return e.waiting != nil && e.waiting.hold || e.source != nil && !e.source.known
 }
 
-// shadowed says that a (*,G) row forwards the packets of a negative entry, which nobody wanted an entry of its own for.
-// A negative row would stop them.
-func (m *Machine) shadowed(e *entry) bool {
+// shadow returns the (*,G) entry whose row forwards the packets of a negative entry, which nobody wanted an entry of its own
+// for; nil if there is none. A negative row would stop them.
+func (m *Machine) shadow(e *entry) *entry {
 	g := m.entries[engine.StarG(e.key.Group)]
-	return e.negative.reason.asked() && g != nil && len(g.wants) > 0
+	if !e.negative.reason.asked() || g == nil || len(g.wants) == 0 {
+		return nil
+	}
+	return g
+}
+
+// takes says whether a (*,G) row takes packets from an interface: from its parent, and from every other that it names where the
+// (*,*) row has the same parent and names it, too (mfib/cases/testdata/wildcard.txt).
+func (m *Machine) takes(g *entry, v engine.VIF) bool {
+	if v == g.row.parent {
+		return true
+	}
+	all := m.entries[engine.Key{}]
+	return g.row.names(int(v)) && all != nil && all.row.parent == g.row.parent && all.row.names(int(v))
+}
+
+// wantedShadow returns the row of an entry that is negative, but whose packets the (*,G) row g forwards. With several
+// protocols that row hands up every packet, lest it hide new flows; this row forwards them in the same way and does not,
+// unless somebody wants to see them.
+func (m *Machine) wantedShadow(e, g *entry) row {
+	if slices.ContainsFunc(g.wants, func(w *want) bool { return w.tap || len(w.encap) > 0 }) || !g.row.present {
+		return row{}
+	}
+	r := g.row
+	in := e.arrival
+	if in == 0 {
+		in = e.source.rpfInterface() // most likely; an upcall would tell otherwise
+	}
+	if v, ok := m.vif(in); ok && m.takes(g, v) {
+		r.parent = v
+	} else if e.arrival != 0 {
+		return m.drop(in) // the (*,G) row does not take it from there
+	}
+	for n := range r.ttl {
+		if r.ttl[n] == acceptOnly || n == m.register || n == int(r.parent) {
+			r.ttl[n] = 0
+		}
+	}
+	return r
 }
 
 // drop returns the row that drops everything. Its parent is where the packets come in, so that they are not wrong there. If
@@ -81,7 +123,7 @@ func (m *Machine) wantedSG(e *entry) row {
 	if own.in == 0 && own.negative != "" {
 		return m.drop(e.arrival)
 	}
-	parent, ok := m.incoming(own, own.in)
+	parent, ok := m.incoming(own, own.in, e.key.Group)
 	if !ok {
 		return row{}
 	}
@@ -115,7 +157,7 @@ func (m *Machine) wantedProxy(e *entry) row {
 			first.setFault("the register interface has no VIF")
 		}
 	} else {
-		parent, ok = m.incoming(first, first.in)
+		parent, ok = m.incoming(first, first.in, e.key.Group)
 	}
 	if !ok {
 		return row{}
@@ -180,7 +222,7 @@ func (m *Machine) threshold(e *entry, w *want, o engine.Outgoing) (ttl uint8, v 
 	if o.If == 0 {
 		return 0, 0, false
 	}
-	v, ok = m.usable(w, o.If)
+	v, ok = m.usable(w, o.If, e.key.Group)
 	if !ok {
 		return 0, 0, false
 	}
@@ -192,17 +234,17 @@ func (m *Machine) threshold(e *entry, w *want, o engine.Outgoing) (ttl uint8, v 
 }
 
 // incoming returns the VIF of an incoming interface.
-func (m *Machine) incoming(w *want, id engine.IfID) (engine.VIF, bool) {
+func (m *Machine) incoming(w *want, id engine.IfID, g netip.Addr) (engine.VIF, bool) {
 	if id == 0 {
 		w.setFault("no incoming interface")
 		return 0, false
 	}
-	return m.usable(w, id)
+	return m.usable(w, id, g)
 }
 
-// usable returns the VIF of an interface that w names; false, with the fault noted, if it has none or is not the
+// usable returns the VIF of an interface that w names for a group; false, with the fault noted, if it has none or is not the
 // component's to use.
-func (m *Machine) usable(w *want, id engine.IfID) (engine.VIF, bool) {
+func (m *Machine) usable(w *want, id engine.IfID, g netip.Addr) (engine.VIF, bool) {
 	i := m.ifaces[id]
 	v, ok := m.vif(id)
 	switch {
@@ -210,8 +252,8 @@ func (m *Machine) usable(w *want, id engine.IfID) (engine.VIF, bool) {
 		w.setFault(fmt.Sprintf("interface %d does not exist", id))
 	case i.cfg == nil:
 		w.setFault(fmt.Sprintf("interface %s has no multicast protocol", i.name))
-	case !m.mayUse(w.by, i):
-		w.setFault(fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.Owner))
+	case !m.mayUse(w.by, i, g):
+		w.setFault(fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.ownerOf(g)))
 		return 0, false
 	case !ok:
 		w.setFault(fmt.Sprintf("interface %s has no VIF", i.name))

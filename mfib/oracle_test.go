@@ -73,9 +73,15 @@ func (p *fakePlane) text(k engine.Key) string {
 	return fmt.Sprintf("in %s out %v", name(r.Parent), out)
 }
 
-// The oracle says what the row of a key is, from the rules of doc.go, interface by interface. Two protocols, "a" and "b".
+// protocols are those of the oracle, in the order in which the first is chosen.
+var protocols = []string{"a", "b", "c"}
+
+// The oracle says what the row of a key is, from the rules of doc.go, interface by interface, and what each protocol must have
+// been told of the others.
 type oracle struct {
-	owner    map[engine.IfID]string // of the interfaces that there are: a, b, or igmp
+	owner    map[engine.IfID]string // of the interfaces that there are: a, b, c, or igmp
+	second   map[engine.IfID]string // whose it is for the groups 239.192.x.x; "": the owner's
+	interest map[netip.Addr]map[string]bool
 	ttl      map[engine.IfID]uint8
 	bound    map[engine.IfID]bool // to the groups 239.192.x.x
 	rpf      map[netip.Addr]engine.IfID
@@ -83,9 +89,55 @@ type oracle struct {
 	register bool
 }
 
-func (o *oracle) mine(who string, id engine.IfID) bool {
+// ownerFor says whose an interface is for a group.
+func (o *oracle) ownerFor(id engine.IfID, g netip.Addr) string {
+	if o.second[id] != "" && g.IsValid() && g.As4()[1] == 192 {
+		return o.second[id]
+	}
+	return o.owner[id]
+}
+
+func (o *oracle) mine(who string, id engine.IfID, g netip.Addr) bool {
 	owner, ok := o.owner[id]
+	if ok && !g.IsValid() && o.second[id] == who {
+		return true
+	}
+	if ok {
+		owner = o.ownerFor(id, g)
+	}
 	return ok && (owner == who || owner == "igmp")
+}
+
+// leaves says whether packets leave by what a protocol wants of a key.
+func (o *oracle) leaves(k engine.Key, who string) bool {
+	w, ok := o.wants[k][who]
+	if !ok || w.Negative != "" {
+		return false
+	}
+	return len(w.Encap) > 0 || slices.ContainsFunc(w.Out, func(out engine.Outgoing) bool {
+		return o.mine(who, out.If, k.Group) && !o.blocked(out.If, k.Group)
+	})
+}
+
+// others says whether a protocol but one wants packets of a key to leave, or is interested in its group.
+func (o *oracle) others(k engine.Key, but string) bool {
+	return slices.ContainsFunc(protocols, func(who string) bool {
+		return who != but && (o.leaves(k, who) || !k.Source.IsValid() && o.interest[k.Group][who])
+	})
+}
+
+// ownerOf returns the owner of an (S,G).
+func (o *oracle) ownerOf(k engine.Key) string {
+	if owner := o.ownerFor(o.rpf[k.Source], k.Group); slices.Contains(protocols, owner) {
+		return owner
+	}
+	for _, who := range protocols {
+		w, ok := o.wants[k][who]
+		if _, exists := o.owner[w.In]; ok && w.In != 0 && (!exists || o.mine(who, w.In, k.Group)) {
+			return who
+		}
+	}
+	return ""
 }
 
 func (o *oracle) blocked(id engine.IfID, g netip.Addr) bool {
@@ -109,7 +161,7 @@ func (o *oracle) row(k engine.Key) string {
 				continue
 			}
 			for _, out := range w.Out {
-				if o.mine(who, out.If) && !o.blocked(out.If, k.Group) {
+				if o.mine(who, out.If, k.Group) && !o.blocked(out.If, k.Group) {
 					lower(out.If, max(1, out.Threshold, o.ttl[out.If]))
 				}
 			}
@@ -133,24 +185,14 @@ func (o *oracle) row(k engine.Key) string {
 		return fmt.Sprintf("in %d out %v", in, list)
 	}
 	if k.Source.IsValid() {
-		rpf := o.rpf[k.Source]
-		owner := o.owner[rpf]
-		if owner != "a" && owner != "b" {
-			owner = ""
-			for _, who := range []string{"b", "a"} {
-				w, ok := wants[who]
-				if _, exists := o.owner[w.In]; ok && w.In != 0 && (!exists || o.mine(who, w.In)) {
-					owner = who
-				}
-			}
-		}
+		rpf, owner := o.rpf[k.Source], o.ownerOf(k)
 		w, ok := wants[owner]
 		switch {
 		case !ok:
 			return print(rpf)
 		case w.In == 0 && w.Negative != "":
 			return print(0)
-		case !o.mine(owner, w.In):
+		case !o.mine(owner, w.In, k.Group):
 			return ""
 		case w.Negative == "" && !o.blocked(w.In, k.Group):
 			join(false)
@@ -159,19 +201,15 @@ func (o *oracle) row(k engine.Key) string {
 		return print(w.In)
 	}
 	first := ""
-	for _, who := range []string{"b", "a"} {
-		if w, ok := wants[who]; ok && w.Negative == "" {
-			first = who
-		}
-	}
-	if first == "" {
-		first = "b"
-		if _, ok := wants["a"]; ok {
-			first = "a"
+	for _, negative := range []bool{true, false} {
+		for _, who := range slices.Backward(protocols) {
+			if w, ok := wants[who]; ok && (negative || w.Negative == "") {
+				first = who
+			}
 		}
 	}
 	in := wants[first].In
-	if in != 0 && !o.mine(first, in) {
+	if in != 0 && !o.mine(first, in, k.Group) {
 		return ""
 	}
 	if wants[first].Negative != "" {
@@ -183,14 +221,14 @@ func (o *oracle) row(k engine.Key) string {
 			continue
 		}
 		for _, id := range append(slices.Clone(w.Accept), w.In) {
-			if _, there := out[id]; !there && o.mine(who, id) && !o.blocked(id, k.Group) {
+			if _, there := out[id]; !there && o.mine(who, id, k.Group) && !o.blocked(id, k.Group) {
 				out[id] = 254
 			}
 		}
 	}
 	if !k.Group.IsValid() {
 		for who, w := range wants {
-			if w.Negative == "" && o.mine(who, w.In) {
+			if w.Negative == "" && o.mine(who, w.In, k.Group) {
 				out[w.In] = max(1, o.ttl[w.In])
 			}
 		}
@@ -214,7 +252,9 @@ func runOracle(t *testing.T, seed uint64) {
 	o := &oracle{
 		owner: make(map[engine.IfID]string), ttl: make(map[engine.IfID]uint8), bound: make(map[engine.IfID]bool),
 		rpf: make(map[netip.Addr]engine.IfID), wants: make(map[engine.Key]map[string]engine.Want),
+		second: make(map[engine.IfID]string), interest: make(map[netip.Addr]map[string]bool),
 	}
+	told := make(map[engine.Key]map[string]bool) // by alerts, as it stands
 	now := time.Unix(0, 0)
 	var step func(ev engine.Event)
 	step = func(ev engine.Event) {
@@ -222,6 +262,11 @@ func runOracle(t *testing.T, seed uint64) {
 		plane.apply(effects)
 		for _, e := range effects {
 			switch e := e.(type) {
+			case engine.Alert:
+				if told[e.Key] == nil {
+					told[e.Key] = make(map[string]bool)
+				}
+				told[e.Key][string(e.To.Protocol)] = e.Kind == engine.JoinAlert
 			case engine.Track:
 				step(pathTo(e.Addr, o.rpf[e.Addr]))
 			case engine.Creation:
@@ -233,23 +278,31 @@ func runOracle(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	// Interfaces 1 and 2 are a's, 3 and 4 b's, 5 is nobody's; each generation adds 5 to the number.
+	// Interfaces 1 and 2 are a's, 3 and 4 b's, 5 is nobody's, 6 is a's or b's by the group, 7 is c's; each generation adds 7 to
+	// the number.
 	kinds := []struct {
-		owner string
-		ttl   uint8
-		bound bool
-	}{{"a", 0, false}, {"a", 7, true}, {"b", 0, false}, {"b", 9, true}, {"igmp", 0, true}}
+		owner, second string
+		ttl           uint8
+		bound         bool
+	}{
+		{"a", "", 0, false}, {"a", "", 7, true}, {"b", "", 0, false}, {"b", "", 9, true}, {"igmp", "", 0, true}, {"a", "b", 0, false},
+		{"c", "", 0, false},
+	}
 	cfg := mfib.Config{Interfaces: make(map[string]mfib.InterfaceConfig)}
 	for i, k := range kinds {
 		ic := mfib.InterfaceConfig{Owner: engine.Protocol(k.owner), TTLThreshold: k.ttl}
 		if k.bound {
 			ic.Boundaries = []netip.Prefix{netip.MustParsePrefix("239.192.0.0/16")}
 		}
+		if k.second != "" {
+			ic.Groups = []mfib.GroupOwner{{Groups: netip.MustParsePrefix("239.192.0.0/16"), Owner: engine.Protocol(k.second)}}
+		}
 		cfg.Interfaces[fmt.Sprint("eth", i)] = ic
 	}
 	current := make([]engine.IfID, len(kinds))
 	appear := func(i int, id engine.IfID) {
 		current[i] = id
+		o.second[id] = kinds[i].second
 		o.owner[id], o.ttl[id], o.bound[id] = kinds[i].owner, kinds[i].ttl, kinds[i].bound
 		step(engine.InterfaceChange{Interface: engine.Interface{ID: id, Name: fmt.Sprint("eth", i), Up: true, Carrier: true}})
 	}
@@ -276,8 +329,8 @@ func runOracle(t *testing.T, seed uint64) {
 	for range 300 {
 		for range 1 + rng.IntN(4) {
 			k := keys[rng.IntN(len(keys))]
-			who := []string{"a", "b"}[rng.IntN(2)]
-			switch rng.IntN(8) {
+			who := protocols[rng.IntN(len(protocols))]
+			switch rng.IntN(9) {
 			case 0, 1, 2:
 				w := engine.Want{From: in.who(who), Key: k, In: anyIf(), Tap: rng.IntN(5) == 0}
 				for range rng.IntN(4) {
@@ -312,6 +365,7 @@ func runOracle(t *testing.T, seed uint64) {
 				i := rng.IntN(len(kinds))
 				id := current[i]
 				delete(o.owner, id)
+				delete(o.second, id)
 				for _, wants := range o.wants {
 					for who, w := range wants {
 						if w.In == id {
@@ -320,11 +374,19 @@ func runOracle(t *testing.T, seed uint64) {
 					}
 				}
 				step(engine.InterfaceChange{Interface: engine.Interface{ID: id}, Gone: true})
-				appear(i, id+5)
+				appear(i, id+engine.IfID(len(kinds)))
 			case 6:
 				if _, ok := plane.rows[k]; ok { // somebody deletes it, and the check of counters finds out
 					delete(plane.rows, k)
 					step(engine.Counters{Rows: []engine.RowCounters{{Key: k, Missing: true}}})
+				}
+			case 8:
+				if g := k.Group; g.IsValid() {
+					if o.interest[g] == nil {
+						o.interest[g] = make(map[string]bool)
+					}
+					o.interest[g][who] = rng.IntN(2) == 0
+					step(engine.Interest{From: in.who(who), Group: g, Wanted: o.interest[g][who]})
 				}
 			case 7:
 				for v, id := range plane.vifs { // ... or a packet does
@@ -335,7 +397,9 @@ func runOracle(t *testing.T, seed uint64) {
 				}
 			}
 		}
-		for range 3 { // a VIF that is released may go to another interface, whose rows are written after a pause
+		// A VIF that is released may go to another interface, whose rows are written after a pause, and a new owner has 50 ms
+		// to say where the packets come in now.
+		for range 8 {
 			step(engine.Settled{})
 			now = now.Add(10 * time.Millisecond)
 		}
@@ -348,6 +412,21 @@ func runOracle(t *testing.T, seed uint64) {
 			}
 			t.Fatalf("row of %v\ngot  %q\nwant %q\nwants %+v\nrpf %d of %v\n%s", k, got, want, o.wants[k], o.rpf[k.Source], o.owner,
 				printAll(m.Step(now, engine.Query{What: "entries", Arg: k.Group.String()})))
+		}
+		for _, k := range keys {
+			owner := o.ownerOf(k)
+			switch {
+			case k.Source.IsValid() && owner != "" && len(o.wants[k]) > 0:
+				if _, wanted := o.wants[k][owner]; (wanted || o.others(k, owner)) && told[k][owner] != o.others(k, owner) {
+					t.Fatalf("%s, the owner of %v, was told %v of the others; wants %+v", owner, k, told[k][owner], o.wants[k])
+				}
+			case !k.Source.IsValid() && k.Group.IsValid():
+				for _, who := range protocols {
+					if told[k][who] != o.others(k, who) {
+						t.Fatalf("%s was told %v of the others' interest in %v; wants %+v, interest %v", who, told[k][who], k, o.wants[k], o.interest[k.Group])
+					}
+				}
+			}
 		}
 		if e := m.Step(now, engine.Settled{}); len(e) > 0 {
 			t.Fatalf("settled twice, and yet: %s", printAll(e))

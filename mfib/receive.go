@@ -24,6 +24,8 @@ func (m *Machine) want(ev engine.Want) {
 	}
 	fresh := e == nil || e.idle()
 	e = m.entry(ev.Key)
+	w := e.wantOf(c)
+	begins := w == nil || !m.leaves(e, w)
 	m.setWant(e, c, &ev)
 	if e.negative != nil {
 		m.dropNegative(e)
@@ -31,6 +33,9 @@ func (m *Machine) want(ev engine.Want) {
 	switch {
 	case !e.isSG():
 		m.revisit(ev.Key) // the interest in the group changed
+		if begins && m.leaves(e, e.wantOf(c)) {
+			m.askAgain(c, ev.Key)
+		}
 	case fresh && m.several():
 		m.ask(e, c, ev.In, nil)
 	case e.waiting != nil:
@@ -77,13 +82,14 @@ func (m *Machine) wildcard(ev engine.Wildcard) {
 	if c == nil {
 		return
 	}
+	begins := len(c.wildcard) == 0 && len(ev.Groups) > 0
 	c.wildcard = ev.Groups
-	m.alertWildcards()
-	for e := range m.all.all() {
-		if !e.isSG() {
-			m.touch(e)
-		}
+	if begins {
+		m.revisit(engine.Key{})
+		m.askAgain(c, engine.Key{})
 	}
+	m.alertWildcards()
+	m.regroupAll()
 }
 
 // upcall takes a message of the kernel about a packet.
@@ -125,7 +131,7 @@ func (m *Machine) noCache(k engine.Key, in engine.IfID, packet []byte) {
 	}
 	switch {
 	case e == nil || e.idle():
-		m.newFlow(k, in, packet)
+		m.newFlow(k, in, packet, nil)
 		return
 	case e.waiting != nil:
 		m.counts.Add("upcall while an answer is awaited")
@@ -146,7 +152,9 @@ func (m *Machine) wholePacket(k engine.Key, packet []byte) {
 	in := m.arrivalOf(e, k)
 	switch {
 	case e == nil || e.idle():
-		m.newFlow(k, in, packet)
+		if e = m.newFlow(k, in, packet, nil); e != nil {
+			m.cameUp(e, 0, packet)
+		}
 		return
 	case len(e.wants) == 0 && e.negative != nil:
 		m.counts.Add("whole packet of a negative entry")
@@ -154,15 +162,31 @@ func (m *Machine) wholePacket(k engine.Key, packet []byte) {
 	}
 	owner := m.ownerOf(e)
 	for _, w := range e.wants {
-		if w.by == owner || w.tap || len(w.encap) > 0 {
+		if w.by == owner && !m.several() || m.handles(w.by, k) {
 			m.emit(engine.WholePacket{To: w.by.id, Key: k, If: in, Packet: packet})
 		}
 	}
 	if e.waiting != nil {
 		for _, c := range e.waiting.silent {
-			m.emit(engine.WholePacket{To: c.id, Key: k, If: in, Packet: packet})
+			if !m.several() || m.handles(c, k) && e.wantOf(c) == nil {
+				m.emit(engine.WholePacket{To: c.id, Key: k, If: in, Packet: packet})
+			}
 		}
 	}
+	m.cameUp(e, 0, packet)
+}
+
+// handles says whether a component forwards on its own interfaces what comes up of a flow: one that taps does, as PIM-SM. For
+// the others mfib does it (forward.go).
+func (m *Machine) handles(c *component, k engine.Key) bool {
+	for _, key := range [...]engine.Key{k, engine.StarG(k.Group), {}} {
+		if e := m.entries[key]; e != nil {
+			if w := e.wantOf(c); w != nil && (w.tap || len(w.encap) > 0) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // arrivalOf guesses where a packet that the kernel handed up came in, since it does not say.
@@ -191,10 +215,15 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 			continue
 		}
 		m.learnArrival(e, in)
+		var alerted *component
 		for _, w := range e.wants {
-			if slices.Contains(w.wrongIf, in) && m.mayUse(w.by, m.ifaces[in]) {
+			if slices.Contains(w.wrongIf, in) && m.mayUse(w.by, m.ifaces[in], k.Group) {
 				m.emit(engine.WrongInterface{To: w.by.id, Key: k, If: in, Packet: packet})
+				alerted = w.by
 			}
+		}
+		if !key.Source.IsValid() && m.several() && packet != nil {
+			m.newcomer(k, in, packet, alerted)
 		}
 		if !key.Source.IsValid() && slices.ContainsFunc(e.wants, func(w *want) bool { return slices.Contains(w.wrongIf, in) }) {
 			// A new source met the (*,G) row on an outgoing interface. The kernel would drop the first packets of the next
@@ -205,6 +234,18 @@ func (m *Machine) wrongInterface(k engine.Key, in engine.IfID, packet []byte) {
 		return
 	}
 	m.counts.Add("wrong interface: no entry")
+}
+
+// newcomer takes the whole packet of a flow that met a proxy row on the wrong interface. The component that was alerted deals
+// with it; for the others it may be the first of the flow.
+func (m *Machine) newcomer(k engine.Key, in engine.IfID, packet []byte, alerted *component) {
+	e := m.entries[k]
+	if e == nil || e.idle() {
+		e = m.newFlow(k, in, nil, alerted)
+	}
+	if e != nil && e.negative == nil {
+		m.cameUp(e, in, packet)
+	}
 }
 
 // learnArrival takes note of where the packets of a negative entry come in, if that was not known: then its row is

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ip"
 	"grove/internal/script"
 	"grove/mfib"
 )
@@ -16,14 +17,16 @@ import (
 // TestScenarios runs testdata/*.txt. The commands (KEY is S,G or *,G or *,*; a list has commas):
 //
 //	family ipv6
-//	config NAME OWNER [ttl=N] [boundary=PREFIXES]        collected for the next configure, as is:
-//	limit entries|negative|life|check|rewrite|rate N
+//	config NAME OWNER [ttl=N] [boundary=PREFIXES] [groups=PREFIX@OWNER,...]   collected for the next configure, as is:
+//	limit entries|negative|life|check|rewrite|rate|groups|held|heldper N
 //	configure
 //	if N NAME          ifgone N
 //	want WHO KEY [in=N] [out=N[:TTL],...] [accept=N,...] [encap=ADDR] [tap] [negative=WORD] [expires=D] [wrongif=N,...] [activity=D]
 //	unwant WHO KEY     decline WHO KEY     revisit WHO KEY     wildcard WHO PREFIX...
+//	interest WHO G     nointerest WHO G
 //	path S N|-         the MRIB's answer: the interface of the next hop
-//	nocache VIF KEY    whole KEY           wrong VIF KEY
+//	nocache VIF KEY    whole KEY [TTL]     wrong VIF KEY       wrongwhole VIF KEY
+//	inject WHO KEY TTL [N,...] [fresh]
 //	counters KEY PACKETS WRONG             missing KEY         failed KEY WORD     viffailed VIF WORD
 //	settle
 //	after D            time passes: whatever is due, and Settled after each
@@ -92,16 +95,34 @@ func (in *interpreter) event(w []string) engine.Event {
 			ev.Groups = append(ev.Groups, netip.MustParsePrefix(p))
 		}
 		return ev
+	case "interest", "nointerest":
+		return engine.Interest{From: in.who(w[1]), Group: netip.MustParseAddr(w[2]), Wanted: w[0] == "interest"}
+	case "inject":
+		ev := engine.Inject{From: in.who(w[1]), Packet: in.packet(key(w[2]), w[3])}
+		for _, o := range w[4:] {
+			if o == "fresh" {
+				ev.Fresh = true
+			} else {
+				ev.Out = in.ids(o)
+			}
+		}
+		return ev
 	case "path":
 		p := engine.Path{To: in.who("mfib"), Addr: netip.MustParseAddr(w[1])}
 		if w[2] != "-" {
 			p.Hops = []engine.NextHop{{If: engine.IfID(in.number(w[2]))}}
 		}
 		return p
-	case "nocache", "wrong":
+	case "nocache", "wrong", "wrongwhole":
 		k := key(w[2])
-		kind := map[string]engine.UpcallKind{"nocache": engine.NoCache, "wrong": engine.WrongVIF}[w[0]]
-		return engine.Upcall{Kind: kind, VIF: engine.VIF(in.number(w[1])), Src: k.Source, Dst: k.Group}
+		kind := map[string]engine.UpcallKind{
+			"nocache": engine.NoCache, "wrong": engine.WrongVIF, "wrongwhole": engine.WrongVIFWhole,
+		}[w[0]]
+		ev := engine.Upcall{Kind: kind, VIF: engine.VIF(in.number(w[1])), Src: k.Source, Dst: k.Group}
+		if kind == engine.WrongVIFWhole {
+			ev.Packet = in.packet(k, "64")
+		}
+		return ev
 	case "whole":
 		k := key(w[1])
 		v := 31
@@ -109,7 +130,7 @@ func (in *interpreter) event(w []string) engine.Event {
 		if a.Register >= 0 {
 			v = a.Register
 		}
-		return engine.Upcall{Kind: engine.WholePkt, VIF: engine.VIF(v), Src: k.Source, Dst: k.Group, Packet: []byte("whole")}
+		return engine.Upcall{Kind: engine.WholePkt, VIF: engine.VIF(v), Src: k.Source, Dst: k.Group, Packet: in.packet(k, append(w, "64")[2])}
 	case "counters":
 		n, wrong := uint64(in.number(w[2])), uint64(in.number(w[3]))
 		return engine.Counters{Rows: []engine.RowCounters{{Key: key(w[1]), Packets: n, Bytes: 100 * n, WrongIf: wrong}}}
@@ -126,6 +147,11 @@ func (in *interpreter) event(w []string) engine.Event {
 	}
 	in.t.Fatalf("unknown command %q", w[0])
 	return nil
+}
+
+func (in *interpreter) packet(k engine.Key, ttl string) []byte {
+	p := ip.UDP(netip.AddrPortFrom(k.Source, 5), netip.AddrPortFrom(k.Group, 5), uint8(in.number(ttl)), []byte("data"))
+	return p.Append(nil)
 }
 
 // after lets time pass.
@@ -175,6 +201,11 @@ func (in *interpreter) config(w []string) {
 			for p := range strings.SplitSeq(value, ",") {
 				ic.Boundaries = append(ic.Boundaries, netip.MustParsePrefix(p))
 			}
+		case "groups":
+			for p := range strings.SplitSeq(value, ",") {
+				prefix, owner, _ := strings.Cut(p, "@")
+				ic.Groups = append(ic.Groups, mfib.GroupOwner{Groups: netip.MustParsePrefix(prefix), Owner: engine.Protocol(owner)})
+			}
 		}
 	}
 	if in.cfg.Interfaces == nil {
@@ -198,6 +229,12 @@ func (in *interpreter) limit(name, value string) {
 		in.cfg.RewriteEvery = n
 	case "rate":
 		in.cfg.UpcallRate = n
+	case "groups":
+		in.cfg.MaxGroups = n
+	case "held":
+		in.cfg.MaxHeld = n
+	case "heldper":
+		in.cfg.MaxHeldPerEntry = n
 	}
 }
 
@@ -305,6 +342,9 @@ func print(e engine.Effect) string {
 		return fmt.Sprintf("read %v\n", e.Keys)
 	case engine.Creation:
 		return fmt.Sprintf("to %s: Creation %v if %d%s\n", e.To.Protocol, e.Key, e.If, with(e.Packet))
+	case engine.Inject:
+		p, err := ip.Parse(e.Packet)
+		return fmt.Sprintf("inject (%v,%v) ttl %d out of %v%s\n", p.Src, p.Dst, p.TTL, e.Out, errorText(err))
 	case engine.WholePacket:
 		return fmt.Sprintf("to %s: WholePacket %v if %d%s\n", e.To.Protocol, e.Key, e.If, with(e.Packet))
 	case engine.WrongInterface:
@@ -331,6 +371,13 @@ func print(e engine.Effect) string {
 		return answerText(e)
 	}
 	return fmt.Sprintf("%T %+v\n", e, e)
+}
+
+func errorText(err error) string {
+	if err != nil {
+		return ": " + err.Error()
+	}
+	return ""
 }
 
 func with(packet []byte) string {

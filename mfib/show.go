@@ -73,6 +73,7 @@ type InterfaceState struct {
 	VIF          int // -1: none
 	Err          string
 	Owner        engine.Protocol
+	Groups       []GroupOwner // those that another protocol owns it for
 	TTLThreshold uint8
 	Boundaries   []netip.Prefix
 	Rows         int // rows of the table that name the VIF
@@ -84,8 +85,10 @@ type Counts struct {
 	Rows       int // in the kernel
 	Negative   int // made by mfib when nobody wants the packets
 	Waiting    int // for the answers of components
+	Held       int // packets that wait for them
 	Dirty      int // to be written yet
 	Sources    int // tracked in the MRIB
+	Groups     int // in the component-group table
 	Components []engine.MachineID
 	Events     map[string]uint64
 }
@@ -201,7 +204,7 @@ func (e *entry) state() (state, reason string) {
 		reason = string(e.negative.reason)
 	}
 	switch {
-	case e.waiting != nil:
+	case e.waiting != nil && (e.waiting.hold || !e.row.present) && !e.waiting.handOver:
 		return "waiting", reason
 	case !e.row.present || e.failed:
 		return "not installed", reason
@@ -223,8 +226,8 @@ func (m *Machine) showInterfaces() Interfaces {
 			continue
 		}
 		is := InterfaceState{
-			ID: i.id, Name: i.name, VIF: i.slot, Err: i.err, Owner: i.cfg.Owner, TTLThreshold: i.cfg.TTLThreshold,
-			Boundaries: slices.Clone(i.cfg.Boundaries),
+			ID: i.id, Name: i.name, VIF: i.slot, Err: i.err, Owner: i.cfg.Owner, Groups: slices.Clone(i.cfg.Groups),
+			TTLThreshold: i.cfg.TTLThreshold, Boundaries: slices.Clone(i.cfg.Boundaries),
 		}
 		if i.slot >= 0 {
 			is.Rows = m.slots[i.slot].rows
@@ -239,7 +242,8 @@ func (m *Machine) showInterfaces() Interfaces {
 
 func (m *Machine) showCounts() Counts {
 	c := Counts{
-		Entries: len(m.entries), Negative: m.negatives.Len(), Dirty: len(m.dirty), Sources: len(m.sources), Events: m.counts.Snapshot(),
+		Entries: len(m.entries), Negative: m.negatives.Len(), Held: m.held, Dirty: len(m.dirty), Sources: len(m.sources),
+		Groups: len(m.groups), Events: m.counts.Snapshot(),
 	}
 	for e := range m.all.all() {
 		if e.row.present {

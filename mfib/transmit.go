@@ -26,7 +26,9 @@ func (m *Machine) settle() {
 	m.writeRows()
 	m.releaseVIFs()
 	m.assignVIFs()
-	if len(m.dirty) > 0 {
+	m.alertGroups()
+	m.askQuestions()
+	if len(m.dirty)+len(m.regroup)+len(m.questions) > 0 {
 		m.timers.SetMin(&m.more, m.now.Add(writePause))
 	}
 }
@@ -47,6 +49,9 @@ func (m *Machine) writeRows() {
 			rows = append(rows, engine.Row{Key: e.key, Gone: true})
 		}
 		e.rewrite, e.rearm, e.failed = false, false, false
+		if !e.isSG() && m.several() {
+			m.touchShadowed(e)
+		}
 		m.setRow(e, r)
 		rows = append(rows, engine.Row{Key: e.key, Parent: r.parent, TTL: r.ttl, Gone: !r.present})
 	}
@@ -54,6 +59,7 @@ func (m *Machine) writeRows() {
 		m.emit(engine.SetRows{Rows: rows})
 	}
 	for _, e := range batch {
+		m.releaseHeld(e)
 		m.alert(e)
 		m.tell(e)
 		if e.idle() {
@@ -63,6 +69,13 @@ func (m *Machine) writeRows() {
 	rest := copy(m.dirty, m.dirty[len(batch):])
 	clear(m.dirty[rest:])
 	m.dirty = m.dirty[:rest]
+}
+
+// touchShadowed has the negative entries computed anew whose packets a (*,G) row forwards: it changes.
+func (m *Machine) touchShadowed(e *entry) {
+	for _, n := range m.byGroup[e.key.Group] {
+		m.touch(n)
+	}
 }
 
 // setRow takes r as what the kernel has for an entry.
@@ -79,6 +92,9 @@ func (m *Machine) setRow(e *entry, r row) {
 		}
 	}
 	e.row = r
+	if e.source != nil {
+		e.oddity.handsUp = r.present && (e.handsUp || m.register >= 0 && r.ttl[m.register] != 0)
+	}
 }
 
 // tell says to each component whether the kernel has what it wants.

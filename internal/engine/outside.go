@@ -215,11 +215,13 @@ type Upcall struct {
 
 // Inject asks the driver to send a whole IP data packet, as it is, out of interfaces (the RP forwards what came in
 // Registers by it). The packet is not looped back to this host, and its TTL is already decremented. What a protocol asks
-// for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows, and adds
-// the outgoing interfaces that the other components want of the packet's (S,G).
+// for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows. If Fresh is
+// set the packet did not come up from the forwarding plane but out of a tunnel, and mfib adds the outgoing interfaces that the
+// other components want of its (S,G); a packet that came up it forwards for them by itself.
 type Inject struct {
 	From   MachineID
 	Out    []IfID
+	Fresh  bool
 	Packet []byte
 }
 
