@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the generated code: the management API's from its schema. Needs protoc (Debian: protobuf-compiler).
+# Makes the generated code: the management API's from its schema. Needs protoc (Debian: protobuf-compiler, libprotobuf-dev).
 #
 #   tools/generate.sh           write it
 #   tools/generate.sh --check   write nothing; say what is not current, and exit 1 if anything is
@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 if ! command -v protoc >/dev/null; then
-	echo "generate: protoc is missing: apt-get install protobuf-compiler" >&2
+	echo "generate: protoc is missing: apt-get install protobuf-compiler libprotobuf-dev" >&2
 	exit 2
 fi
 

@@ -114,8 +114,7 @@ func groveTo(ctx context.Context, stdout, stderr *lines, args ...string) int {
 
 // TestTables: each show prints its table, and with -j the message of the schema.
 func TestTables(t *testing.T) {
-	socket := serve(t, apitest.Router())
-	for name, line := range map[string]string{
+	showAll(t, apitest.Router(), map[string]string{
 		"status":         "status",
 		"mroute":         "ip mroute",
 		"mroute-group":   "ip mroute 10.1.0.10 239.1.1.1",
@@ -131,7 +130,25 @@ func TestTables(t *testing.T) {
 		"rpf-all":        "ip rpf",
 		"rp":             "ip rp",
 		"counts":         "counts",
-	} {
+	})
+}
+
+// TestBorderTables: a router on which several protocols meet shows each with its own.
+func TestBorderTables(t *testing.T) {
+	showAll(t, apitest.Border(), map[string]string{
+		"border-mroute":        "ip mroute",
+		"border-neighbor":      "ip pim neighbor",
+		"border-interface":     "ip pim interface",
+		"border-upstream":      "ip pim upstream",
+		"border-state-refresh": "ip pim state-refresh",
+		"border-neighbor-ipv6": "ipv6 pim neighbor",
+	})
+}
+
+// showAll runs show commands, by the names of their golden files.
+func showAll(t *testing.T, r *apitest.Fake, commands map[string]string) {
+	socket := serve(t, r)
+	for name, line := range commands {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"show", "-s", socket}, strings.Fields(line)...)
 			out, errs, status := grove(t.Context(), args...)

@@ -82,11 +82,12 @@ shortened. With -j the answer is JSON with the version of its schema.`,
 
 // family adds what exists for each address family.
 func (s *shower) family(c *cobra.Command, f pb.Family) {
-	pim := &cobra.Command{Use: "pim", Short: "PIM-SM"}
+	pim := &cobra.Command{Use: "pim", Short: "PIM, sparse and dense mode"}
 	pim.AddCommand(
 		showing(s, neighbors, f, "neighbor [INTERFACE]", "Routers on our links that speak PIM", cobra.MaximumNArgs(1), "neighbors", "neighbour", "neighbours"),
 		showing(s, interfaces, f, "interface", "Interfaces on which PIM runs", cobra.NoArgs, "interfaces"),
 		showing(s, joins, f, "join [GROUP]", "What neighbors joined and pruned on our interfaces", cobra.MaximumNArgs(1), "joins"),
+		showing(s, stateRefresh, f, "state-refresh [GROUP]", "State Refresh messages of dense mode", cobra.MaximumNArgs(1)),
 		showing(s, upstream, f, "upstream [GROUP]", "What we join and pruned upstream", cobra.MaximumNArgs(2)),
 		showing(s, rps, f, "rp [GROUP]", "Rendezvous points", cobra.MaximumNArgs(1), "rp-info", "rp-mapping"),
 	)
@@ -153,6 +154,12 @@ var joins = view[*pb.ListPIMJoinsResponse]{
 	func(ctx context.Context, c grovev1connect.RouterServiceClient, f pb.Family, args []string) (*pb.ListPIMJoinsResponse, error) {
 		return message(c.ListPIMJoins(ctx, connect.NewRequest(&pb.ListPIMJoinsRequest{Family: f, Group: word(args, 0)})))
 	}, joinTable,
+}
+
+var stateRefresh = view[*pb.ListPIMStateRefreshResponse]{
+	func(ctx context.Context, c grovev1connect.RouterServiceClient, f pb.Family, args []string) (*pb.ListPIMStateRefreshResponse, error) {
+		return message(c.ListPIMStateRefresh(ctx, connect.NewRequest(&pb.ListPIMStateRefreshRequest{Family: f, Group: word(args, 0)})))
+	}, stateRefreshTable,
 }
 
 var mroutes = view[*pb.ListMroutesResponse]{askMroutes, mrouteTable}

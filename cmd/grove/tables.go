@@ -3,15 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"strings"
 
 	pb "grove/daemon/api/grove/v1"
 )
 
 func neighborTable(w io.Writer, m *pb.ListPIMNeighborsResponse) {
-	t := newTable("Interface", "Neighbor", "Uptime", "Expires", "DR priority", "DR", "Generation", "Secondary addresses")
+	t := newTable("Interface", "Neighbor", "Mode", "Uptime", "Expires", "DR priority", "DR", "Generation", "State refresh", "Secondary addresses")
 	for _, n := range m.Neighbors {
 		expires := clock(n.Expires)
 		if expires == "" {
@@ -24,13 +22,18 @@ func neighborTable(w io.Writer, m *pb.ListPIMNeighborsResponse) {
 		if n.GenerationId != nil {
 			generation = fmt.Sprintf("%08x", *n.GenerationId)
 		}
-		t.row(n.Interface, n.Address, clock(n.Uptime), expires, priority, yes(n.Dr, "DR"), generation, strings.Join(n.SecondaryAddresses, " "))
+		refresh := ""
+		if n.StateRefreshCapable {
+			refresh = "every " + span(n.StateRefreshInterval)
+		}
+		t.row(n.Interface, n.Address, n.Mode, clock(n.Uptime), expires, priority, yes(n.Dr, "DR"), generation, refresh,
+			strings.Join(n.SecondaryAddresses, " "))
 	}
 	t.write(w)
 }
 
 func interfaceTable(w io.Writer, m *pb.ListPIMInterfacesResponse) {
-	t := newTable("Interface", "State", "Address", "Neighbors", "DR", "DR priority", "Hello", "Next", "Prune delay")
+	t := newTable("Interface", "State", "Mode", "Address", "Neighbors", "DR", "DR priority", "Hello", "Next", "Prune delay", "State refresh")
 	for _, i := range m.Interfaces {
 		state, dr, priority := "up", i.Dr, "none"
 		switch {
@@ -45,8 +48,17 @@ func interfaceTable(w io.Writer, m *pb.ListPIMInterfacesResponse) {
 		if i.DrPriority != nil {
 			priority = fmt.Sprint(*i.DrPriority)
 		}
-		t.row(i.Interface, state, i.Address, fmt.Sprint(i.Neighbors), dr, priority, span(i.HelloPeriod), clock(i.HelloTimer),
-			span(i.PropagationDelay)+"+"+span(i.OverrideInterval))
+		refresh := ""
+		switch {
+		case i.StateRefreshCapable:
+			refresh = "all"
+		case i.StateRefresh:
+			refresh = "not all neighbors"
+		case i.Mode != "sparse":
+			refresh = "off"
+		}
+		t.row(i.Interface, state, i.Mode, i.Address, fmt.Sprint(i.Neighbors), dr, priority, span(i.HelloPeriod), clock(i.HelloTimer),
+			span(i.PropagationDelay)+"+"+span(i.OverrideInterval), refresh)
 	}
 	t.write(w)
 }
@@ -66,80 +78,6 @@ func joinTable(w io.Writer, m *pb.ListPIMJoinsResponse) {
 		}
 		t.row(j.Interface, j.Source, j.Group, j.State, clock(j.Expires), rpt, clock(j.RptExpires), members,
 			strings.TrimPrefix(assert, "I am Assert "), j.AssertWinner, clock(j.AssertExpires))
-	}
-	t.write(w)
-}
-
-const mrouteLegend = `Flags: J joined upstream, T shortest-path tree, S source-specific, C members on our links, R registering,
-       r register stopped, P we are the RP, A upstream by Assert, N negative: dropped, * in the forwarding table`
-
-// flags prints the state of a route as letters.
-func flags(m *pb.Mroute) string {
-	var b strings.Builder
-	for _, f := range []struct {
-		on     bool
-		letter byte
-	}{
-		{m.Upstream == "Joined", 'J'}, {m.Spt, 'T'}, {m.Ssm, 'S'}, {m.LocalMembers, 'C'},
-		{m.Register == "Join", 'R'}, {m.Register != "" && m.Register != "Join", 'r'},
-		{m.WeAreRp, 'P'}, {m.RpfByAssert, 'A'}, {m.State == "negative", 'N'}, {m.Installed, '*'},
-	} {
-		if f.on {
-			b.WriteByte(f.letter)
-		}
-	}
-	return b.String()
-}
-
-func mrouteTable(w io.Writer, m *pb.ListMroutesResponse) {
-	list := visible(m)
-	if len(list) > 0 {
-		fmt.Fprintln(w, mrouteLegend)
-		fmt.Fprintln(w)
-	}
-	t := newTable("Source", "Group", "Flags", "Input", "Output", "Join expires", "Packets", "Uptime")
-	closed := false
-	for _, r := range list {
-		first := []string{r.Source, r.Group, flags(r), r.IncomingInterface, "", "", strconv.FormatUint(r.Packets, 10), clock(r.Uptime)}
-		for i, o := range r.Outgoing {
-			name := o.Interface
-			if r.Installed && !o.Installed {
-				name += " (closed)"
-				closed = true
-			}
-			if i == 0 {
-				first[4], first[5] = name, clock(o.Expires)
-				t.row(first...)
-				continue
-			}
-			t.row("", "", "", "", name, orDash(clock(o.Expires)), "", "")
-		}
-		if len(r.Outgoing) == 0 {
-			t.row(first...)
-		}
-	}
-	t.write(w)
-	if closed {
-		fmt.Fprintln(w, "\nclosed: a boundary, a TTL threshold or a fault keeps the interface out of the forwarding table")
-	}
-}
-
-// visible leaves out (*,*), by which the router itself hears of new flows.
-func visible(m *pb.ListMroutesResponse) []*pb.Mroute {
-	return slices.DeleteFunc(slices.Clone(m.Mroutes), func(r *pb.Mroute) bool { return r.Group == "*" })
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
-func mrouteCounts(w io.Writer, m *pb.ListMroutesResponse) {
-	t := newTable("Source", "Group", "Packets", "Bytes", "Wrong interface", "State", "Reason")
-	for _, r := range visible(m) {
-		t.row(r.Source, r.Group, fmt.Sprint(r.Packets), fmt.Sprint(r.Bytes), fmt.Sprint(r.WrongInterface), r.State, r.Reason)
 	}
 	t.write(w)
 }

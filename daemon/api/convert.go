@@ -47,6 +47,14 @@ func prefix(p netip.Prefix) string {
 	return p.String()
 }
 
+func prefixes(list []netip.Prefix) []string {
+	var text []string
+	for _, p := range list {
+		text = append(text, prefix(p))
+	}
+	return text
+}
+
 // left returns the time left of a timer; absent if it does not run.
 func left(d time.Duration) *durationpb.Duration {
 	if d <= 0 {

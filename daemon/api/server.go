@@ -56,6 +56,9 @@ func address(name, text string) (netip.Addr, error) {
 var enableWith = map[engine.MachineID]string{
 	{Protocol: engine.PIMSM, Family: engine.IPv4}: "pim",
 	{Protocol: engine.PIMSM, Family: engine.IPv6}: "pim6",
+	{Protocol: engine.PIMDM, Family: engine.IPv4}: "pim: {mode: dense}",
+	{Protocol: engine.PIMDM, Family: engine.IPv6}: "pim6: {mode: dense}",
+	{Protocol: engine.DVMRP, Family: engine.IPv4}: "dvmrp",
 	{Protocol: engine.IGMP, Family: engine.IPv4}:  "igmp",
 	{Protocol: engine.IGMP, Family: engine.IPv6}:  "mld",
 	{Protocol: engine.MFIB, Family: engine.IPv4}:  "igmp or pim",

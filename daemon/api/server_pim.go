@@ -10,6 +10,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 	"grove/mfib"
+	"grove/pimdm"
 	"grove/pimsm"
 )
 
@@ -27,16 +28,35 @@ func (s *server) asked(ctx context.Context, f pb.Family, group string) (*asker, 
 	return a, of, addr(g), err
 }
 
+// pim asks both modes of PIM for what; a machine that does not run has nothing to say, but one of the two must run.
+func pim[S, D any](ctx context.Context, a *asker, f engine.Family, what string) (sparse S, dense D, err error) {
+	runs := a.runs(engine.PIMDM, f)
+	if a.runs(engine.PIMSM, f) || !runs {
+		if sparse, err = query[S](ctx, a, engine.PIMSM, f, what, ""); err != nil {
+			return sparse, dense, err
+		}
+	}
+	if runs {
+		dense, err = query[D](ctx, a, engine.PIMDM, f, what, "")
+	}
+	return sparse, dense, err
+}
+
 func (s *server) ListPIMNeighbors(ctx context.Context, req *connect.Request[pb.ListPIMNeighborsRequest]) (*connect.Response[pb.ListPIMNeighborsResponse], error) {
 	a, f, _, err := s.asked(ctx, req.Msg.Family, "")
 	if err != nil {
 		return nil, err
 	}
-	neighbors, err := query[[]neighbor.NeighborState](ctx, a, engine.PIMSM, f, "neighbors", "")
-	if err != nil {
+	var p PIMShow
+	if p.Sparse, p.Dense, err = pim[[]neighbor.NeighborState, []neighbor.NeighborState](ctx, a, f, "neighbors"); err != nil {
 		return nil, err
 	}
-	response := PIMNeighborsResponse(neighbors)
+	if a.runs(engine.PIMDM, f) {
+		if p.DenseInterfaces, err = query[[]pimdm.InterfaceShow](ctx, a, engine.PIMDM, f, "interfaces", ""); err != nil {
+			return nil, err
+		}
+	}
+	response := PIMNeighborsResponse(p)
 	if i := req.Msg.Interface; i != "" {
 		response.Neighbors = slices.DeleteFunc(response.Neighbors, func(n *pb.PIMNeighbor) bool { return n.Interface != i })
 	}
@@ -48,11 +68,27 @@ func (s *server) ListPIMInterfaces(ctx context.Context, req *connect.Request[pb.
 	if err != nil {
 		return nil, err
 	}
-	interfaces, err := query[[]neighbor.InterfaceState](ctx, a, engine.PIMSM, f, "interfaces", "")
+	var p PIMShow
+	if p.Interfaces, p.DenseInterfaces, err = pim[[]neighbor.InterfaceState, []pimdm.InterfaceShow](ctx, a, f, "interfaces"); err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(PIMInterfacesResponse(p)), nil
+}
+
+func (s *server) ListPIMStateRefresh(ctx context.Context, req *connect.Request[pb.ListPIMStateRefreshRequest]) (*connect.Response[pb.ListPIMStateRefreshResponse], error) {
+	a, f, group, err := s.asked(ctx, req.Msg.Family, req.Msg.Group)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(PIMInterfacesResponse(interfaces)), nil
+	entries, err := query[[]pimdm.StateRefreshShow](ctx, a, engine.PIMDM, f, "state-refresh", "")
+	if err != nil {
+		return nil, err
+	}
+	response := StateRefreshResponse(entries)
+	if group != "" {
+		response.Entries = slices.DeleteFunc(response.Entries, func(e *pb.PIMStateRefresh) bool { return e.Group != group })
+	}
+	return connect.NewResponse(response), nil
 }
 
 func (s *server) ListPIMJoins(ctx context.Context, req *connect.Request[pb.ListPIMJoinsRequest]) (*connect.Response[pb.ListPIMJoinsResponse], error) {
@@ -96,21 +132,24 @@ func (s *server) ListMroutes(ctx context.Context, req *connect.Request[pb.ListMr
 		}
 		source = addr(from)
 	}
-	rows, err := query[[]mfib.Entry](ctx, a, engine.MFIB, f, "entries", group)
-	if err != nil {
+	var all Routes
+	if all.Rows, err = query[[]mfib.Entry](ctx, a, engine.MFIB, f, "entries", group); err != nil {
 		return nil, err
 	}
-	var entries []pimsm.EntryShow
-	var joins []pimsm.DownstreamShow
 	if a.runs(engine.PIMSM, f) {
-		if entries, err = query[[]pimsm.EntryShow](ctx, a, engine.PIMSM, f, "entries", ""); err != nil {
+		if all.Sparse, err = query[[]pimsm.EntryShow](ctx, a, engine.PIMSM, f, "entries", ""); err != nil {
 			return nil, err
 		}
-		if joins, err = query[[]pimsm.DownstreamShow](ctx, a, engine.PIMSM, f, "joins", ""); err != nil {
+		if all.Joins, err = query[[]pimsm.DownstreamShow](ctx, a, engine.PIMSM, f, "joins", ""); err != nil {
 			return nil, err
 		}
 	}
-	response := MroutesResponse(entries, joins, rows)
+	if a.runs(engine.PIMDM, f) {
+		if all.Dense, err = query[[]pimdm.EntryShow](ctx, a, engine.PIMDM, f, "entries", group); err != nil {
+			return nil, err
+		}
+	}
+	response := MroutesResponse(all)
 	response.Mroutes = slices.DeleteFunc(response.Mroutes, func(m *pb.Mroute) bool {
 		return group != "" && m.Group != group || source != "" && m.Source != source
 	})

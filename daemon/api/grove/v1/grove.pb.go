@@ -338,7 +338,7 @@ type Mroute struct {
 	RpfNeighbor       string                 `protobuf:"bytes,9,opt,name=rpf_neighbor,json=rpfNeighbor,proto3" json:"rpf_neighbor,omitempty"`                   // RPF'
 	RpfByAssert       bool                   `protobuf:"varint,10,opt,name=rpf_by_assert,json=rpfByAssert,proto3" json:"rpf_by_assert,omitempty"`               // an Assert made it that
 	Outgoing          []*MrouteOutgoing      `protobuf:"bytes,11,rep,name=outgoing,proto3" json:"outgoing,omitempty"`
-	Upstream          string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"` // "Joined", "NotJoined"
+	Upstream          string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"` // "Joined", "NotJoined"; of dense mode "NoInfo", "Forwarding", "Pruned", "AckPending"
 	JoinTimer         *durationpb.Duration   `protobuf:"bytes,13,opt,name=join_timer,json=joinTimer,proto3" json:"join_timer,omitempty"`
 	Rp                string                 `protobuf:"bytes,14,opt,name=rp,proto3" json:"rp,omitempty"`
 	WeAreRp           bool                   `protobuf:"varint,15,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
@@ -359,8 +359,19 @@ type Mroute struct {
 	Packets        uint64               `protobuf:"varint,28,opt,name=packets,proto3" json:"packets,omitempty"`
 	Bytes          uint64               `protobuf:"varint,29,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	WrongInterface uint64               `protobuf:"varint,30,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"` // of the packets, those that came in elsewhere
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Of dense mode:
+	Dense         bool                 `protobuf:"varint,31,opt,name=dense,proto3" json:"dense,omitempty"`                                  // the owner floods and prunes
+	External      bool                 `protobuf:"varint,32,opt,name=external,proto3" json:"external,omitempty"`                            // the source is reached by another protocol of this router (RFC 2715): dense mode has no upstream state
+	OthersWant    bool                 `protobuf:"varint,33,opt,name=others_want,json=othersWant,proto3" json:"others_want,omitempty"`      // another protocol of this router wants the packets
+	Downstream    []*MrouteDownstream  `protobuf:"bytes,34,rep,name=downstream,proto3" json:"downstream,omitempty"`                         // what flood and prune protocols know of each interface
+	PruneLimit    *durationpb.Duration `protobuf:"bytes,35,opt,name=prune_limit,json=pruneLimit,proto3" json:"prune_limit,omitempty"`       // Prune Limit Timer
+	GraftRetry    *durationpb.Duration `protobuf:"bytes,36,opt,name=graft_retry,json=graftRetry,proto3" json:"graft_retry,omitempty"`       // Graft Retry Timer
+	Originator    bool                 `protobuf:"varint,37,opt,name=originator,proto3" json:"originator,omitempty"`                        // of State Refresh messages
+	SourceActive  *durationpb.Duration `protobuf:"bytes,38,opt,name=source_active,json=sourceActive,proto3" json:"source_active,omitempty"` // Source Active Timer
+	StateRefresh  *durationpb.Duration `protobuf:"bytes,39,opt,name=state_refresh,json=stateRefresh,proto3" json:"state_refresh,omitempty"` // State Refresh Timer
+	Protocols     []string             `protobuf:"bytes,40,rep,name=protocols,proto3" json:"protocols,omitempty"`                           // all that want the entry, the owner first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Mroute) Reset() {
@@ -603,6 +614,76 @@ func (x *Mroute) GetWrongInterface() uint64 {
 	return 0
 }
 
+func (x *Mroute) GetDense() bool {
+	if x != nil {
+		return x.Dense
+	}
+	return false
+}
+
+func (x *Mroute) GetExternal() bool {
+	if x != nil {
+		return x.External
+	}
+	return false
+}
+
+func (x *Mroute) GetOthersWant() bool {
+	if x != nil {
+		return x.OthersWant
+	}
+	return false
+}
+
+func (x *Mroute) GetDownstream() []*MrouteDownstream {
+	if x != nil {
+		return x.Downstream
+	}
+	return nil
+}
+
+func (x *Mroute) GetPruneLimit() *durationpb.Duration {
+	if x != nil {
+		return x.PruneLimit
+	}
+	return nil
+}
+
+func (x *Mroute) GetGraftRetry() *durationpb.Duration {
+	if x != nil {
+		return x.GraftRetry
+	}
+	return nil
+}
+
+func (x *Mroute) GetOriginator() bool {
+	if x != nil {
+		return x.Originator
+	}
+	return false
+}
+
+func (x *Mroute) GetSourceActive() *durationpb.Duration {
+	if x != nil {
+		return x.SourceActive
+	}
+	return nil
+}
+
+func (x *Mroute) GetStateRefresh() *durationpb.Duration {
+	if x != nil {
+		return x.StateRefresh
+	}
+	return nil
+}
+
+func (x *Mroute) GetProtocols() []string {
+	if x != nil {
+		return x.Protocols
+	}
+	return nil
+}
+
 type MrouteOutgoing struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
@@ -695,6 +776,156 @@ func (x *MrouteOutgoing) GetTtlThreshold() uint32 {
 	return 0
 }
 
+// MrouteDownstream is what a flood and prune protocol knows of an interface of an (S,G): of PIM dense mode the state
+// machines of RFC 3973, sections 4.4.2 and 4.6.
+type MrouteDownstream struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Protocol      string                 `protobuf:"bytes,2,opt,name=protocol,proto3" json:"protocol,omitempty"`      // "pimdm", "dvmrp"
+	Forwarding    bool                   `protobuf:"varint,3,opt,name=forwarding,proto3" json:"forwarding,omitempty"` // it is in the protocol's outgoing list
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`            // "NoInfo", "PrunePending", "Pruned"
+	Pruned        *durationpb.Duration   `protobuf:"bytes,5,opt,name=pruned,proto3" json:"pruned,omitempty"`          // until packets are flooded again
+	PrunePending  *durationpb.Duration   `protobuf:"bytes,6,opt,name=prune_pending,json=prunePending,proto3" json:"prune_pending,omitempty"`
+	Neighbors     bool                   `protobuf:"varint,7,opt,name=neighbors,proto3" json:"neighbors,omitempty"` // routers are there that packets are for
+	Member        bool                   `protobuf:"varint,8,opt,name=member,proto3" json:"member,omitempty"`       // hosts want it
+	Excluded      bool                   `protobuf:"varint,9,opt,name=excluded,proto3" json:"excluded,omitempty"`   // hosts want the group, but not this source
+	Boundary      bool                   `protobuf:"varint,10,opt,name=boundary,proto3" json:"boundary,omitempty"`  // a scope boundary for the group
+	Assert        string                 `protobuf:"bytes,11,opt,name=assert,proto3" json:"assert,omitempty"`       // "NoInfo", "I am Assert Winner", "I am Assert Loser"
+	AssertWinner  string                 `protobuf:"bytes,12,opt,name=assert_winner,json=assertWinner,proto3" json:"assert_winner,omitempty"`
+	AssertMetric  string                 `protobuf:"bytes,13,opt,name=assert_metric,json=assertMetric,proto3" json:"assert_metric,omitempty"`
+	AssertExpires *durationpb.Duration   `protobuf:"bytes,14,opt,name=assert_expires,json=assertExpires,proto3" json:"assert_expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MrouteDownstream) Reset() {
+	*x = MrouteDownstream{}
+	mi := &file_grove_v1_grove_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MrouteDownstream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MrouteDownstream) ProtoMessage() {}
+
+func (x *MrouteDownstream) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MrouteDownstream.ProtoReflect.Descriptor instead.
+func (*MrouteDownstream) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MrouteDownstream) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetProtocol() string {
+	if x != nil {
+		return x.Protocol
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetForwarding() bool {
+	if x != nil {
+		return x.Forwarding
+	}
+	return false
+}
+
+func (x *MrouteDownstream) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetPruned() *durationpb.Duration {
+	if x != nil {
+		return x.Pruned
+	}
+	return nil
+}
+
+func (x *MrouteDownstream) GetPrunePending() *durationpb.Duration {
+	if x != nil {
+		return x.PrunePending
+	}
+	return nil
+}
+
+func (x *MrouteDownstream) GetNeighbors() bool {
+	if x != nil {
+		return x.Neighbors
+	}
+	return false
+}
+
+func (x *MrouteDownstream) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *MrouteDownstream) GetExcluded() bool {
+	if x != nil {
+		return x.Excluded
+	}
+	return false
+}
+
+func (x *MrouteDownstream) GetBoundary() bool {
+	if x != nil {
+		return x.Boundary
+	}
+	return false
+}
+
+func (x *MrouteDownstream) GetAssert() string {
+	if x != nil {
+		return x.Assert
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetAssertWinner() string {
+	if x != nil {
+		return x.AssertWinner
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetAssertMetric() string {
+	if x != nil {
+		return x.AssertMetric
+	}
+	return ""
+}
+
+func (x *MrouteDownstream) GetAssertExpires() *durationpb.Duration {
+	if x != nil {
+		return x.AssertExpires
+	}
+	return nil
+}
+
 type ListPIMNeighborsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
@@ -705,7 +936,7 @@ type ListPIMNeighborsRequest struct {
 
 func (x *ListPIMNeighborsRequest) Reset() {
 	*x = ListPIMNeighborsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[6]
+	mi := &file_grove_v1_grove_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +948,7 @@ func (x *ListPIMNeighborsRequest) String() string {
 func (*ListPIMNeighborsRequest) ProtoMessage() {}
 
 func (x *ListPIMNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[6]
+	mi := &file_grove_v1_grove_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +961,7 @@ func (x *ListPIMNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListPIMNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{6}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListPIMNeighborsRequest) GetFamily() Family {
@@ -757,7 +988,7 @@ type ListPIMNeighborsResponse struct {
 
 func (x *ListPIMNeighborsResponse) Reset() {
 	*x = ListPIMNeighborsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[7]
+	mi := &file_grove_v1_grove_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +1000,7 @@ func (x *ListPIMNeighborsResponse) String() string {
 func (*ListPIMNeighborsResponse) ProtoMessage() {}
 
 func (x *ListPIMNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[7]
+	mi := &file_grove_v1_grove_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +1013,7 @@ func (x *ListPIMNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListPIMNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{7}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListPIMNeighborsResponse) GetSchema() string {
@@ -800,27 +1031,30 @@ func (x *ListPIMNeighborsResponse) GetNeighbors() []*PIMNeighbor {
 }
 
 type PIMNeighbor struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Interface          string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Address            string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	Uptime             *durationpb.Duration   `protobuf:"bytes,3,opt,name=uptime,proto3" json:"uptime,omitempty"`
-	Expires            *durationpb.Duration   `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`                                // absent: never
-	Dr                 bool                   `protobuf:"varint,5,opt,name=dr,proto3" json:"dr,omitempty"`                                         // the designated router of the link
-	DrPriority         *uint32                `protobuf:"varint,6,opt,name=dr_priority,json=drPriority,proto3,oneof" json:"dr_priority,omitempty"` // absent: the neighbor does not send the option
-	GenerationId       *uint32                `protobuf:"varint,7,opt,name=generation_id,json=generationId,proto3,oneof" json:"generation_id,omitempty"`
-	SecondaryAddresses []string               `protobuf:"bytes,8,rep,name=secondary_addresses,json=secondaryAddresses,proto3" json:"secondary_addresses,omitempty"`
-	Holdtime           *durationpb.Duration   `protobuf:"bytes,9,opt,name=holdtime,proto3" json:"holdtime,omitempty"`
-	LanPruneDelay      bool                   `protobuf:"varint,10,opt,name=lan_prune_delay,json=lanPruneDelay,proto3" json:"lan_prune_delay,omitempty"` // the option is there, with:
-	PropagationDelay   *durationpb.Duration   `protobuf:"bytes,11,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"`
-	OverrideInterval   *durationpb.Duration   `protobuf:"bytes,12,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
-	TrackingSupport    bool                   `protobuf:"varint,13,opt,name=tracking_support,json=trackingSupport,proto3" json:"tracking_support,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Interface            string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Address              string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Uptime               *durationpb.Duration   `protobuf:"bytes,3,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Expires              *durationpb.Duration   `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`                                // absent: never
+	Dr                   bool                   `protobuf:"varint,5,opt,name=dr,proto3" json:"dr,omitempty"`                                         // the designated router of the link
+	DrPriority           *uint32                `protobuf:"varint,6,opt,name=dr_priority,json=drPriority,proto3,oneof" json:"dr_priority,omitempty"` // absent: the neighbor does not send the option
+	GenerationId         *uint32                `protobuf:"varint,7,opt,name=generation_id,json=generationId,proto3,oneof" json:"generation_id,omitempty"`
+	SecondaryAddresses   []string               `protobuf:"bytes,8,rep,name=secondary_addresses,json=secondaryAddresses,proto3" json:"secondary_addresses,omitempty"`
+	Holdtime             *durationpb.Duration   `protobuf:"bytes,9,opt,name=holdtime,proto3" json:"holdtime,omitempty"`
+	LanPruneDelay        bool                   `protobuf:"varint,10,opt,name=lan_prune_delay,json=lanPruneDelay,proto3" json:"lan_prune_delay,omitempty"` // the option is there, with:
+	PropagationDelay     *durationpb.Duration   `protobuf:"bytes,11,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"`
+	OverrideInterval     *durationpb.Duration   `protobuf:"bytes,12,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
+	TrackingSupport      bool                   `protobuf:"varint,13,opt,name=tracking_support,json=trackingSupport,proto3" json:"tracking_support,omitempty"`
+	Mode                 string                 `protobuf:"bytes,14,opt,name=mode,proto3" json:"mode,omitempty"`                                                               // of the interface: "sparse", "dense", "sparse-dense"
+	StateRefreshCapable  bool                   `protobuf:"varint,15,opt,name=state_refresh_capable,json=stateRefreshCapable,proto3" json:"state_refresh_capable,omitempty"`   // the neighbor sends the State Refresh Capable option
+	StateRefreshInterval *durationpb.Duration   `protobuf:"bytes,16,opt,name=state_refresh_interval,json=stateRefreshInterval,proto3" json:"state_refresh_interval,omitempty"` // that it names
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *PIMNeighbor) Reset() {
 	*x = PIMNeighbor{}
-	mi := &file_grove_v1_grove_proto_msgTypes[8]
+	mi := &file_grove_v1_grove_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1066,7 @@ func (x *PIMNeighbor) String() string {
 func (*PIMNeighbor) ProtoMessage() {}
 
 func (x *PIMNeighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[8]
+	mi := &file_grove_v1_grove_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1079,7 @@ func (x *PIMNeighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PIMNeighbor.ProtoReflect.Descriptor instead.
 func (*PIMNeighbor) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{8}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PIMNeighbor) GetInterface() string {
@@ -939,6 +1173,27 @@ func (x *PIMNeighbor) GetTrackingSupport() bool {
 	return false
 }
 
+func (x *PIMNeighbor) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *PIMNeighbor) GetStateRefreshCapable() bool {
+	if x != nil {
+		return x.StateRefreshCapable
+	}
+	return false
+}
+
+func (x *PIMNeighbor) GetStateRefreshInterval() *durationpb.Duration {
+	if x != nil {
+		return x.StateRefreshInterval
+	}
+	return nil
+}
+
 type ListPIMInterfacesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
@@ -948,7 +1203,7 @@ type ListPIMInterfacesRequest struct {
 
 func (x *ListPIMInterfacesRequest) Reset() {
 	*x = ListPIMInterfacesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[9]
+	mi := &file_grove_v1_grove_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1215,7 @@ func (x *ListPIMInterfacesRequest) String() string {
 func (*ListPIMInterfacesRequest) ProtoMessage() {}
 
 func (x *ListPIMInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[9]
+	mi := &file_grove_v1_grove_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1228,7 @@ func (x *ListPIMInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListPIMInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{9}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListPIMInterfacesRequest) GetFamily() Family {
@@ -993,7 +1248,7 @@ type ListPIMInterfacesResponse struct {
 
 func (x *ListPIMInterfacesResponse) Reset() {
 	*x = ListPIMInterfacesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[10]
+	mi := &file_grove_v1_grove_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1260,7 @@ func (x *ListPIMInterfacesResponse) String() string {
 func (*ListPIMInterfacesResponse) ProtoMessage() {}
 
 func (x *ListPIMInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[10]
+	mi := &file_grove_v1_grove_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1273,7 @@ func (x *ListPIMInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListPIMInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{10}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListPIMInterfacesResponse) GetSchema() string {
@@ -1036,30 +1291,34 @@ func (x *ListPIMInterfacesResponse) GetInterfaces() []*PIMInterface {
 }
 
 type PIMInterface struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Interface          string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
-	Running            bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
-	Passive            bool                   `protobuf:"varint,3,opt,name=passive,proto3" json:"passive,omitempty"`
-	Address            string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
-	SecondaryAddresses []string               `protobuf:"bytes,5,rep,name=secondary_addresses,json=secondaryAddresses,proto3" json:"secondary_addresses,omitempty"`
-	Dr                 string                 `protobuf:"bytes,6,opt,name=dr,proto3" json:"dr,omitempty"` // address of the designated router
-	WeAreDr            bool                   `protobuf:"varint,7,opt,name=we_are_dr,json=weAreDr,proto3" json:"we_are_dr,omitempty"`
-	DrPriority         *uint32                `protobuf:"varint,8,opt,name=dr_priority,json=drPriority,proto3,oneof" json:"dr_priority,omitempty"` // absent: the option is not sent
-	Neighbors          uint32                 `protobuf:"varint,9,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
-	GenerationId       uint32                 `protobuf:"varint,10,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
-	HelloPeriod        *durationpb.Duration   `protobuf:"bytes,11,opt,name=hello_period,json=helloPeriod,proto3" json:"hello_period,omitempty"`                // as it runs: divided by time_scale
-	HelloTimer         *durationpb.Duration   `protobuf:"bytes,12,opt,name=hello_timer,json=helloTimer,proto3" json:"hello_timer,omitempty"`                   // until the next Hello
-	LanDelayEnabled    bool                   `protobuf:"varint,13,opt,name=lan_delay_enabled,json=lanDelayEnabled,proto3" json:"lan_delay_enabled,omitempty"` // all on the link send the LAN Prune Delay option
-	PropagationDelay   *durationpb.Duration   `protobuf:"bytes,14,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"` // the effective ones of the link
-	OverrideInterval   *durationpb.Duration   `protobuf:"bytes,15,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
-	Suppression        bool                   `protobuf:"varint,16,opt,name=suppression,proto3" json:"suppression,omitempty"` // joins of others are suppressed
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Interface           string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Running             bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Passive             bool                   `protobuf:"varint,3,opt,name=passive,proto3" json:"passive,omitempty"`
+	Address             string                 `protobuf:"bytes,4,opt,name=address,proto3" json:"address,omitempty"`
+	SecondaryAddresses  []string               `protobuf:"bytes,5,rep,name=secondary_addresses,json=secondaryAddresses,proto3" json:"secondary_addresses,omitempty"`
+	Dr                  string                 `protobuf:"bytes,6,opt,name=dr,proto3" json:"dr,omitempty"` // address of the designated router
+	WeAreDr             bool                   `protobuf:"varint,7,opt,name=we_are_dr,json=weAreDr,proto3" json:"we_are_dr,omitempty"`
+	DrPriority          *uint32                `protobuf:"varint,8,opt,name=dr_priority,json=drPriority,proto3,oneof" json:"dr_priority,omitempty"` // absent: the option is not sent
+	Neighbors           uint32                 `protobuf:"varint,9,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
+	GenerationId        uint32                 `protobuf:"varint,10,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	HelloPeriod         *durationpb.Duration   `protobuf:"bytes,11,opt,name=hello_period,json=helloPeriod,proto3" json:"hello_period,omitempty"`                // as it runs: divided by time_scale
+	HelloTimer          *durationpb.Duration   `protobuf:"bytes,12,opt,name=hello_timer,json=helloTimer,proto3" json:"hello_timer,omitempty"`                   // until the next Hello
+	LanDelayEnabled     bool                   `protobuf:"varint,13,opt,name=lan_delay_enabled,json=lanDelayEnabled,proto3" json:"lan_delay_enabled,omitempty"` // all on the link send the LAN Prune Delay option
+	PropagationDelay    *durationpb.Duration   `protobuf:"bytes,14,opt,name=propagation_delay,json=propagationDelay,proto3" json:"propagation_delay,omitempty"` // the effective ones of the link
+	OverrideInterval    *durationpb.Duration   `protobuf:"bytes,15,opt,name=override_interval,json=overrideInterval,proto3" json:"override_interval,omitempty"`
+	Suppression         bool                   `protobuf:"varint,16,opt,name=suppression,proto3" json:"suppression,omitempty"`                                              // joins of others are suppressed
+	Mode                string                 `protobuf:"bytes,17,opt,name=mode,proto3" json:"mode,omitempty"`                                                             // "sparse", "dense", "sparse-dense"
+	StateRefresh        bool                   `protobuf:"varint,18,opt,name=state_refresh,json=stateRefresh,proto3" json:"state_refresh,omitempty"`                        // State Refresh messages are sent and heard here
+	StateRefreshCapable bool                   `protobuf:"varint,19,opt,name=state_refresh_capable,json=stateRefreshCapable,proto3" json:"state_refresh_capable,omitempty"` // and all neighbors do so, too
+	SparseGroups        []string               `protobuf:"bytes,20,rep,name=sparse_groups,json=sparseGroups,proto3" json:"sparse_groups,omitempty"`                         // of sparse-dense: the prefixes that are not dense mode's
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PIMInterface) Reset() {
 	*x = PIMInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[11]
+	mi := &file_grove_v1_grove_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1330,7 @@ func (x *PIMInterface) String() string {
 func (*PIMInterface) ProtoMessage() {}
 
 func (x *PIMInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[11]
+	mi := &file_grove_v1_grove_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1343,7 @@ func (x *PIMInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PIMInterface.ProtoReflect.Descriptor instead.
 func (*PIMInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{11}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *PIMInterface) GetInterface() string {
@@ -1199,6 +1458,34 @@ func (x *PIMInterface) GetSuppression() bool {
 	return false
 }
 
+func (x *PIMInterface) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *PIMInterface) GetStateRefresh() bool {
+	if x != nil {
+		return x.StateRefresh
+	}
+	return false
+}
+
+func (x *PIMInterface) GetStateRefreshCapable() bool {
+	if x != nil {
+		return x.StateRefreshCapable
+	}
+	return false
+}
+
+func (x *PIMInterface) GetSparseGroups() []string {
+	if x != nil {
+		return x.SparseGroups
+	}
+	return nil
+}
+
 type ListPIMJoinsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
@@ -1209,7 +1496,7 @@ type ListPIMJoinsRequest struct {
 
 func (x *ListPIMJoinsRequest) Reset() {
 	*x = ListPIMJoinsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[12]
+	mi := &file_grove_v1_grove_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1221,7 +1508,7 @@ func (x *ListPIMJoinsRequest) String() string {
 func (*ListPIMJoinsRequest) ProtoMessage() {}
 
 func (x *ListPIMJoinsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[12]
+	mi := &file_grove_v1_grove_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1234,7 +1521,7 @@ func (x *ListPIMJoinsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMJoinsRequest.ProtoReflect.Descriptor instead.
 func (*ListPIMJoinsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{12}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListPIMJoinsRequest) GetFamily() Family {
@@ -1261,7 +1548,7 @@ type ListPIMJoinsResponse struct {
 
 func (x *ListPIMJoinsResponse) Reset() {
 	*x = ListPIMJoinsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[13]
+	mi := &file_grove_v1_grove_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1560,7 @@ func (x *ListPIMJoinsResponse) String() string {
 func (*ListPIMJoinsResponse) ProtoMessage() {}
 
 func (x *ListPIMJoinsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[13]
+	mi := &file_grove_v1_grove_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1573,7 @@ func (x *ListPIMJoinsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPIMJoinsResponse.ProtoReflect.Descriptor instead.
 func (*ListPIMJoinsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{13}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListPIMJoinsResponse) GetSchema() string {
@@ -1328,7 +1615,7 @@ type PIMJoin struct {
 
 func (x *PIMJoin) Reset() {
 	*x = PIMJoin{}
-	mi := &file_grove_v1_grove_proto_msgTypes[14]
+	mi := &file_grove_v1_grove_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1340,7 +1627,7 @@ func (x *PIMJoin) String() string {
 func (*PIMJoin) ProtoMessage() {}
 
 func (x *PIMJoin) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[14]
+	mi := &file_grove_v1_grove_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1353,7 +1640,7 @@ func (x *PIMJoin) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PIMJoin.ProtoReflect.Descriptor instead.
 func (*PIMJoin) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{14}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PIMJoin) GetInterface() string {
@@ -1461,6 +1748,243 @@ func (x *PIMJoin) GetAssertExpires() *durationpb.Duration {
 	return nil
 }
 
+type ListPIMStateRefreshRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPIMStateRefreshRequest) Reset() {
+	*x = ListPIMStateRefreshRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPIMStateRefreshRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPIMStateRefreshRequest) ProtoMessage() {}
+
+func (x *ListPIMStateRefreshRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPIMStateRefreshRequest.ProtoReflect.Descriptor instead.
+func (*ListPIMStateRefreshRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListPIMStateRefreshRequest) GetFamily() Family {
+	if x != nil {
+		return x.Family
+	}
+	return Family_FAMILY_UNSPECIFIED
+}
+
+func (x *ListPIMStateRefreshRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type ListPIMStateRefreshResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Entries       []*PIMStateRefresh     `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPIMStateRefreshResponse) Reset() {
+	*x = ListPIMStateRefreshResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPIMStateRefreshResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPIMStateRefreshResponse) ProtoMessage() {}
+
+func (x *ListPIMStateRefreshResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPIMStateRefreshResponse.ProtoReflect.Descriptor instead.
+func (*ListPIMStateRefreshResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListPIMStateRefreshResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListPIMStateRefreshResponse) GetEntries() []*PIMStateRefresh {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+// PIMStateRefresh is what is known of the State Refresh messages of an (S,G).
+type PIMStateRefresh struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Source         string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Group          string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Originating    bool                   `protobuf:"varint,3,opt,name=originating,proto3" json:"originating,omitempty"`                             // we are the first hop
+	Originator     string                 `protobuf:"bytes,4,opt,name=originator,proto3" json:"originator,omitempty"`                                // the first hop's address
+	Interval       *durationpb.Duration   `protobuf:"bytes,5,opt,name=interval,proto3" json:"interval,omitempty"`                                    // as it says
+	Ttl            uint32                 `protobuf:"varint,6,opt,name=ttl,proto3" json:"ttl,omitempty"`                                             // of the last message
+	PruneIndicator bool                   `protobuf:"varint,7,opt,name=prune_indicator,json=pruneIndicator,proto3" json:"prune_indicator,omitempty"` // of the last that came
+	Next           *durationpb.Duration   `protobuf:"bytes,8,opt,name=next,proto3" json:"next,omitempty"`                                            // originating: until the next is sent
+	Ago            *durationpb.Duration   `protobuf:"bytes,9,opt,name=ago,proto3" json:"ago,omitempty"`                                              // since the last one
+	Received       uint64                 `protobuf:"varint,10,opt,name=received,proto3" json:"received,omitempty"`
+	Limited        uint64                 `protobuf:"varint,11,opt,name=limited,proto3" json:"limited,omitempty"` // dropped, because they came too fast
+	Sent           uint64                 `protobuf:"varint,12,opt,name=sent,proto3" json:"sent,omitempty"`       // over all interfaces
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PIMStateRefresh) Reset() {
+	*x = PIMStateRefresh{}
+	mi := &file_grove_v1_grove_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PIMStateRefresh) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PIMStateRefresh) ProtoMessage() {}
+
+func (x *PIMStateRefresh) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PIMStateRefresh.ProtoReflect.Descriptor instead.
+func (*PIMStateRefresh) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PIMStateRefresh) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *PIMStateRefresh) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *PIMStateRefresh) GetOriginating() bool {
+	if x != nil {
+		return x.Originating
+	}
+	return false
+}
+
+func (x *PIMStateRefresh) GetOriginator() string {
+	if x != nil {
+		return x.Originator
+	}
+	return ""
+}
+
+func (x *PIMStateRefresh) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *PIMStateRefresh) GetTtl() uint32 {
+	if x != nil {
+		return x.Ttl
+	}
+	return 0
+}
+
+func (x *PIMStateRefresh) GetPruneIndicator() bool {
+	if x != nil {
+		return x.PruneIndicator
+	}
+	return false
+}
+
+func (x *PIMStateRefresh) GetNext() *durationpb.Duration {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *PIMStateRefresh) GetAgo() *durationpb.Duration {
+	if x != nil {
+		return x.Ago
+	}
+	return nil
+}
+
+func (x *PIMStateRefresh) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *PIMStateRefresh) GetLimited() uint64 {
+	if x != nil {
+		return x.Limited
+	}
+	return 0
+}
+
+func (x *PIMStateRefresh) GetSent() uint64 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
 type ListGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
@@ -1472,7 +1996,7 @@ type ListGroupsRequest struct {
 
 func (x *ListGroupsRequest) Reset() {
 	*x = ListGroupsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[15]
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1484,7 +2008,7 @@ func (x *ListGroupsRequest) String() string {
 func (*ListGroupsRequest) ProtoMessage() {}
 
 func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[15]
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1497,7 +2021,7 @@ func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{15}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListGroupsRequest) GetFamily() Family {
@@ -1531,7 +2055,7 @@ type ListGroupsResponse struct {
 
 func (x *ListGroupsResponse) Reset() {
 	*x = ListGroupsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[16]
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1543,7 +2067,7 @@ func (x *ListGroupsResponse) String() string {
 func (*ListGroupsResponse) ProtoMessage() {}
 
 func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[16]
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1556,7 +2080,7 @@ func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{16}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListGroupsResponse) GetSchema() string {
@@ -1589,7 +2113,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_grove_v1_grove_proto_msgTypes[17]
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +2125,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[17]
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +2138,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{17}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Group) GetInterface() string {
@@ -1684,7 +2208,7 @@ type GroupSource struct {
 
 func (x *GroupSource) Reset() {
 	*x = GroupSource{}
-	mi := &file_grove_v1_grove_proto_msgTypes[18]
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +2220,7 @@ func (x *GroupSource) String() string {
 func (*GroupSource) ProtoMessage() {}
 
 func (x *GroupSource) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[18]
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1709,7 +2233,7 @@ func (x *GroupSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSource.ProtoReflect.Descriptor instead.
 func (*GroupSource) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{18}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GroupSource) GetAddress() string {
@@ -1742,7 +2266,7 @@ type ListGroupInterfacesRequest struct {
 
 func (x *ListGroupInterfacesRequest) Reset() {
 	*x = ListGroupInterfacesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +2278,7 @@ func (x *ListGroupInterfacesRequest) String() string {
 func (*ListGroupInterfacesRequest) ProtoMessage() {}
 
 func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +2291,7 @@ func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListGroupInterfacesRequest) GetFamily() Family {
@@ -1787,7 +2311,7 @@ type ListGroupInterfacesResponse struct {
 
 func (x *ListGroupInterfacesResponse) Reset() {
 	*x = ListGroupInterfacesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +2323,7 @@ func (x *ListGroupInterfacesResponse) String() string {
 func (*ListGroupInterfacesResponse) ProtoMessage() {}
 
 func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +2336,7 @@ func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListGroupInterfacesResponse) GetSchema() string {
@@ -1850,7 +2374,7 @@ type GroupInterface struct {
 
 func (x *GroupInterface) Reset() {
 	*x = GroupInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +2386,7 @@ func (x *GroupInterface) String() string {
 func (*GroupInterface) ProtoMessage() {}
 
 func (x *GroupInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +2399,7 @@ func (x *GroupInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInterface.ProtoReflect.Descriptor instead.
 func (*GroupInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GroupInterface) GetInterface() string {
@@ -1979,7 +2503,7 @@ type GetRPFRequest struct {
 
 func (x *GetRPFRequest) Reset() {
 	*x = GetRPFRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2515,7 @@ func (x *GetRPFRequest) String() string {
 func (*GetRPFRequest) ProtoMessage() {}
 
 func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2528,7 @@ func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFRequest.ProtoReflect.Descriptor instead.
 func (*GetRPFRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetRPFRequest) GetFamily() Family {
@@ -2031,7 +2555,7 @@ type GetRPFResponse struct {
 
 func (x *GetRPFResponse) Reset() {
 	*x = GetRPFResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2567,7 @@ func (x *GetRPFResponse) String() string {
 func (*GetRPFResponse) ProtoMessage() {}
 
 func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2580,7 @@ func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFResponse.ProtoReflect.Descriptor instead.
 func (*GetRPFResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetRPFResponse) GetSchema() string {
@@ -2093,7 +2617,7 @@ type RPF struct {
 
 func (x *RPF) Reset() {
 	*x = RPF{}
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2629,7 @@ func (x *RPF) String() string {
 func (*RPF) ProtoMessage() {}
 
 func (x *RPF) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2642,7 @@ func (x *RPF) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RPF.ProtoReflect.Descriptor instead.
 func (*RPF) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RPF) GetAddress() string {
@@ -2216,7 +2740,7 @@ type NextHop struct {
 
 func (x *NextHop) Reset() {
 	*x = NextHop{}
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2228,7 +2752,7 @@ func (x *NextHop) String() string {
 func (*NextHop) ProtoMessage() {}
 
 func (x *NextHop) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2241,7 +2765,7 @@ func (x *NextHop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHop.ProtoReflect.Descriptor instead.
 func (*NextHop) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NextHop) GetInterface() string {
@@ -2280,7 +2804,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2816,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2829,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Route) GetPrefix() string {
@@ -2367,7 +2891,7 @@ type ListRPsRequest struct {
 
 func (x *ListRPsRequest) Reset() {
 	*x = ListRPsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2379,7 +2903,7 @@ func (x *ListRPsRequest) String() string {
 func (*ListRPsRequest) ProtoMessage() {}
 
 func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2392,7 +2916,7 @@ func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsRequest.ProtoReflect.Descriptor instead.
 func (*ListRPsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListRPsRequest) GetFamily() Family {
@@ -2419,7 +2943,7 @@ type ListRPsResponse struct {
 
 func (x *ListRPsResponse) Reset() {
 	*x = ListRPsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2955,7 @@ func (x *ListRPsResponse) String() string {
 func (*ListRPsResponse) ProtoMessage() {}
 
 func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2968,7 @@ func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsResponse.ProtoReflect.Descriptor instead.
 func (*ListRPsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListRPsResponse) GetSchema() string {
@@ -2477,7 +3001,7 @@ type RP struct {
 
 func (x *RP) Reset() {
 	*x = RP{}
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2489,7 +3013,7 @@ func (x *RP) String() string {
 func (*RP) ProtoMessage() {}
 
 func (x *RP) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2502,7 +3026,7 @@ func (x *RP) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RP.ProtoReflect.Descriptor instead.
 func (*RP) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RP) GetAddress() string {
@@ -2569,7 +3093,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2581,7 +3105,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2594,7 +3118,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
 }
 
 type ListCountsResponse struct {
@@ -2607,7 +3131,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2619,7 +3143,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2632,7 +3156,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -2659,7 +3183,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2671,7 +3195,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2684,7 +3208,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -2711,7 +3235,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3247,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +3260,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Count) GetName() string {
@@ -2762,7 +3286,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2774,7 +3298,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2787,7 +3311,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -2814,7 +3338,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2826,7 +3350,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2839,7 +3363,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -2945,7 +3469,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3481,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3494,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Transition) GetMachine() string {
@@ -3052,7 +3576,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3588,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3601,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Note) GetMachine() string {
@@ -3139,7 +3663,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3675,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3688,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -3184,7 +3708,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3196,7 +3720,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3209,7 +3733,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *Ready) GetHostname() string {
@@ -3240,7 +3764,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06source\x18\x03 \x01(\tR\x06source\"Y\n" +
 	"\x13ListMroutesResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12*\n" +
-	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\x95\b\n" +
+	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\xda\v\n" +
 	"\x06Mroute\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
@@ -3273,7 +3797,24 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\aexpires\x18\x1b \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12\x18\n" +
 	"\apackets\x18\x1c \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x1d \x01(\x04R\x05bytes\x12'\n" +
-	"\x0fwrong_interface\x18\x1e \x01(\x04R\x0ewrongInterface\"\xf0\x01\n" +
+	"\x0fwrong_interface\x18\x1e \x01(\x04R\x0ewrongInterface\x12\x14\n" +
+	"\x05dense\x18\x1f \x01(\bR\x05dense\x12\x1a\n" +
+	"\bexternal\x18  \x01(\bR\bexternal\x12\x1f\n" +
+	"\vothers_want\x18! \x01(\bR\n" +
+	"othersWant\x12:\n" +
+	"\n" +
+	"downstream\x18\" \x03(\v2\x1a.grove.v1.MrouteDownstreamR\n" +
+	"downstream\x12:\n" +
+	"\vprune_limit\x18# \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"pruneLimit\x12:\n" +
+	"\vgraft_retry\x18$ \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"graftRetry\x12\x1e\n" +
+	"\n" +
+	"originator\x18% \x01(\bR\n" +
+	"originator\x12>\n" +
+	"\rsource_active\x18& \x01(\v2\x19.google.protobuf.DurationR\fsourceActive\x12>\n" +
+	"\rstate_refresh\x18' \x01(\v2\x19.google.protobuf.DurationR\fstateRefresh\x12\x1c\n" +
+	"\tprotocols\x18( \x03(\tR\tprotocols\"\xf0\x01\n" +
 	"\x0eMrouteOutgoing\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1c\n" +
 	"\tinstalled\x18\x02 \x01(\bR\tinstalled\x12\x12\n" +
@@ -3281,13 +3822,31 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06member\x18\x04 \x01(\bR\x06member\x12\x1c\n" +
 	"\tinherited\x18\x05 \x01(\bR\tinherited\x123\n" +
 	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12#\n" +
-	"\rttl_threshold\x18\a \x01(\rR\fttlThreshold\"a\n" +
+	"\rttl_threshold\x18\a \x01(\rR\fttlThreshold\"\x87\x04\n" +
+	"\x10MrouteDownstream\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1a\n" +
+	"\bprotocol\x18\x02 \x01(\tR\bprotocol\x12\x1e\n" +
+	"\n" +
+	"forwarding\x18\x03 \x01(\bR\n" +
+	"forwarding\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x121\n" +
+	"\x06pruned\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x06pruned\x12>\n" +
+	"\rprune_pending\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\fprunePending\x12\x1c\n" +
+	"\tneighbors\x18\a \x01(\bR\tneighbors\x12\x16\n" +
+	"\x06member\x18\b \x01(\bR\x06member\x12\x1a\n" +
+	"\bexcluded\x18\t \x01(\bR\bexcluded\x12\x1a\n" +
+	"\bboundary\x18\n" +
+	" \x01(\bR\bboundary\x12\x16\n" +
+	"\x06assert\x18\v \x01(\tR\x06assert\x12#\n" +
+	"\rassert_winner\x18\f \x01(\tR\fassertWinner\x12#\n" +
+	"\rassert_metric\x18\r \x01(\tR\fassertMetric\x12@\n" +
+	"\x0eassert_expires\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\rassertExpires\"a\n" +
 	"\x17ListPIMNeighborsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\"g\n" +
 	"\x18ListPIMNeighborsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x123\n" +
-	"\tneighbors\x18\x02 \x03(\v2\x15.grove.v1.PIMNeighborR\tneighbors\"\xfa\x04\n" +
+	"\tneighbors\x18\x02 \x03(\v2\x15.grove.v1.PIMNeighborR\tneighbors\"\x93\x06\n" +
 	"\vPIMNeighbor\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x121\n" +
@@ -3303,7 +3862,10 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	" \x01(\bR\rlanPruneDelay\x12F\n" +
 	"\x11propagation_delay\x18\v \x01(\v2\x19.google.protobuf.DurationR\x10propagationDelay\x12F\n" +
 	"\x11override_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x10overrideInterval\x12)\n" +
-	"\x10tracking_support\x18\r \x01(\bR\x0ftrackingSupportB\x0e\n" +
+	"\x10tracking_support\x18\r \x01(\bR\x0ftrackingSupport\x12\x12\n" +
+	"\x04mode\x18\x0e \x01(\tR\x04mode\x122\n" +
+	"\x15state_refresh_capable\x18\x0f \x01(\bR\x13stateRefreshCapable\x12O\n" +
+	"\x16state_refresh_interval\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\x14stateRefreshIntervalB\x0e\n" +
 	"\f_dr_priorityB\x10\n" +
 	"\x0e_generation_id\"D\n" +
 	"\x18ListPIMInterfacesRequest\x12(\n" +
@@ -3312,7 +3874,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x126\n" +
 	"\n" +
 	"interfaces\x18\x02 \x03(\v2\x16.grove.v1.PIMInterfaceR\n" +
-	"interfaces\"\xa8\x05\n" +
+	"interfaces\"\xba\x06\n" +
 	"\fPIMInterface\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
 	"\arunning\x18\x02 \x01(\bR\arunning\x12\x18\n" +
@@ -3332,7 +3894,11 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x11lan_delay_enabled\x18\r \x01(\bR\x0flanDelayEnabled\x12F\n" +
 	"\x11propagation_delay\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x10propagationDelay\x12F\n" +
 	"\x11override_interval\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\x10overrideInterval\x12 \n" +
-	"\vsuppression\x18\x10 \x01(\bR\vsuppressionB\x0e\n" +
+	"\vsuppression\x18\x10 \x01(\bR\vsuppression\x12\x12\n" +
+	"\x04mode\x18\x11 \x01(\tR\x04mode\x12#\n" +
+	"\rstate_refresh\x18\x12 \x01(\bR\fstateRefresh\x122\n" +
+	"\x15state_refresh_capable\x18\x13 \x01(\bR\x13stateRefreshCapable\x12#\n" +
+	"\rsparse_groups\x18\x14 \x03(\tR\fsparseGroupsB\x0e\n" +
 	"\f_dr_priority\"U\n" +
 	"\x13ListPIMJoinsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x14\n" +
@@ -3357,7 +3923,29 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06assert\x18\f \x01(\tR\x06assert\x12#\n" +
 	"\rassert_winner\x18\r \x01(\tR\fassertWinner\x12#\n" +
 	"\rassert_metric\x18\x0e \x01(\tR\fassertMetric\x12@\n" +
-	"\x0eassert_expires\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\rassertExpires\"q\n" +
+	"\x0eassert_expires\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\rassertExpires\"\\\n" +
+	"\x1aListPIMStateRefreshRequest\x12(\n" +
+	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"j\n" +
+	"\x1bListPIMStateRefreshResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x123\n" +
+	"\aentries\x18\x02 \x03(\v2\x19.grove.v1.PIMStateRefreshR\aentries\"\x99\x03\n" +
+	"\x0fPIMStateRefresh\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x12 \n" +
+	"\voriginating\x18\x03 \x01(\bR\voriginating\x12\x1e\n" +
+	"\n" +
+	"originator\x18\x04 \x01(\tR\n" +
+	"originator\x125\n" +
+	"\binterval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\binterval\x12\x10\n" +
+	"\x03ttl\x18\x06 \x01(\rR\x03ttl\x12'\n" +
+	"\x0fprune_indicator\x18\a \x01(\bR\x0epruneIndicator\x12-\n" +
+	"\x04next\x18\b \x01(\v2\x19.google.protobuf.DurationR\x04next\x12+\n" +
+	"\x03ago\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03ago\x12\x1a\n" +
+	"\breceived\x18\n" +
+	" \x01(\x04R\breceived\x12\x18\n" +
+	"\alimited\x18\v \x01(\x04R\alimited\x12\x12\n" +
+	"\x04sent\x18\f \x01(\x04R\x04sent\"q\n" +
 	"\x11ListGroupsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x14\n" +
@@ -3502,13 +4090,14 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\xd8\x06\n" +
+	"\vFAMILY_IPV6\x10\x062\xbc\a\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
 	"\x10ListPIMNeighbors\x12!.grove.v1.ListPIMNeighborsRequest\x1a\".grove.v1.ListPIMNeighborsResponse\x12\\\n" +
 	"\x11ListPIMInterfaces\x12\".grove.v1.ListPIMInterfacesRequest\x1a#.grove.v1.ListPIMInterfacesResponse\x12M\n" +
-	"\fListPIMJoins\x12\x1d.grove.v1.ListPIMJoinsRequest\x1a\x1e.grove.v1.ListPIMJoinsResponse\x12G\n" +
+	"\fListPIMJoins\x12\x1d.grove.v1.ListPIMJoinsRequest\x1a\x1e.grove.v1.ListPIMJoinsResponse\x12b\n" +
+	"\x13ListPIMStateRefresh\x12$.grove.v1.ListPIMStateRefreshRequest\x1a%.grove.v1.ListPIMStateRefreshResponse\x12G\n" +
 	"\n" +
 	"ListGroups\x12\x1b.grove.v1.ListGroupsRequest\x1a\x1c.grove.v1.ListGroupsResponse\x12b\n" +
 	"\x13ListGroupInterfaces\x12$.grove.v1.ListGroupInterfacesRequest\x1a%.grove.v1.ListGroupInterfacesResponse\x12;\n" +
@@ -3531,7 +4120,7 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_grove_v1_grove_proto_goTypes = []any{
 	(Family)(0),                         // 0: grove.v1.Family
 	(*GetStatusRequest)(nil),            // 1: grove.v1.GetStatusRequest
@@ -3540,130 +4129,150 @@ var file_grove_v1_grove_proto_goTypes = []any{
 	(*ListMroutesResponse)(nil),         // 4: grove.v1.ListMroutesResponse
 	(*Mroute)(nil),                      // 5: grove.v1.Mroute
 	(*MrouteOutgoing)(nil),              // 6: grove.v1.MrouteOutgoing
-	(*ListPIMNeighborsRequest)(nil),     // 7: grove.v1.ListPIMNeighborsRequest
-	(*ListPIMNeighborsResponse)(nil),    // 8: grove.v1.ListPIMNeighborsResponse
-	(*PIMNeighbor)(nil),                 // 9: grove.v1.PIMNeighbor
-	(*ListPIMInterfacesRequest)(nil),    // 10: grove.v1.ListPIMInterfacesRequest
-	(*ListPIMInterfacesResponse)(nil),   // 11: grove.v1.ListPIMInterfacesResponse
-	(*PIMInterface)(nil),                // 12: grove.v1.PIMInterface
-	(*ListPIMJoinsRequest)(nil),         // 13: grove.v1.ListPIMJoinsRequest
-	(*ListPIMJoinsResponse)(nil),        // 14: grove.v1.ListPIMJoinsResponse
-	(*PIMJoin)(nil),                     // 15: grove.v1.PIMJoin
-	(*ListGroupsRequest)(nil),           // 16: grove.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),          // 17: grove.v1.ListGroupsResponse
-	(*Group)(nil),                       // 18: grove.v1.Group
-	(*GroupSource)(nil),                 // 19: grove.v1.GroupSource
-	(*ListGroupInterfacesRequest)(nil),  // 20: grove.v1.ListGroupInterfacesRequest
-	(*ListGroupInterfacesResponse)(nil), // 21: grove.v1.ListGroupInterfacesResponse
-	(*GroupInterface)(nil),              // 22: grove.v1.GroupInterface
-	(*GetRPFRequest)(nil),               // 23: grove.v1.GetRPFRequest
-	(*GetRPFResponse)(nil),              // 24: grove.v1.GetRPFResponse
-	(*RPF)(nil),                         // 25: grove.v1.RPF
-	(*NextHop)(nil),                     // 26: grove.v1.NextHop
-	(*Route)(nil),                       // 27: grove.v1.Route
-	(*ListRPsRequest)(nil),              // 28: grove.v1.ListRPsRequest
-	(*ListRPsResponse)(nil),             // 29: grove.v1.ListRPsResponse
-	(*RP)(nil),                          // 30: grove.v1.RP
-	(*ListCountsRequest)(nil),           // 31: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),          // 32: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),               // 33: grove.v1.MachineCounts
-	(*Count)(nil),                       // 34: grove.v1.Count
-	(*WatchRequest)(nil),                // 35: grove.v1.WatchRequest
-	(*WatchResponse)(nil),               // 36: grove.v1.WatchResponse
-	(*Transition)(nil),                  // 37: grove.v1.Transition
-	(*Note)(nil),                        // 38: grove.v1.Note
-	(*Lost)(nil),                        // 39: grove.v1.Lost
-	(*Ready)(nil),                       // 40: grove.v1.Ready
-	(*durationpb.Duration)(nil),         // 41: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 42: google.protobuf.Timestamp
+	(*MrouteDownstream)(nil),            // 7: grove.v1.MrouteDownstream
+	(*ListPIMNeighborsRequest)(nil),     // 8: grove.v1.ListPIMNeighborsRequest
+	(*ListPIMNeighborsResponse)(nil),    // 9: grove.v1.ListPIMNeighborsResponse
+	(*PIMNeighbor)(nil),                 // 10: grove.v1.PIMNeighbor
+	(*ListPIMInterfacesRequest)(nil),    // 11: grove.v1.ListPIMInterfacesRequest
+	(*ListPIMInterfacesResponse)(nil),   // 12: grove.v1.ListPIMInterfacesResponse
+	(*PIMInterface)(nil),                // 13: grove.v1.PIMInterface
+	(*ListPIMJoinsRequest)(nil),         // 14: grove.v1.ListPIMJoinsRequest
+	(*ListPIMJoinsResponse)(nil),        // 15: grove.v1.ListPIMJoinsResponse
+	(*PIMJoin)(nil),                     // 16: grove.v1.PIMJoin
+	(*ListPIMStateRefreshRequest)(nil),  // 17: grove.v1.ListPIMStateRefreshRequest
+	(*ListPIMStateRefreshResponse)(nil), // 18: grove.v1.ListPIMStateRefreshResponse
+	(*PIMStateRefresh)(nil),             // 19: grove.v1.PIMStateRefresh
+	(*ListGroupsRequest)(nil),           // 20: grove.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),          // 21: grove.v1.ListGroupsResponse
+	(*Group)(nil),                       // 22: grove.v1.Group
+	(*GroupSource)(nil),                 // 23: grove.v1.GroupSource
+	(*ListGroupInterfacesRequest)(nil),  // 24: grove.v1.ListGroupInterfacesRequest
+	(*ListGroupInterfacesResponse)(nil), // 25: grove.v1.ListGroupInterfacesResponse
+	(*GroupInterface)(nil),              // 26: grove.v1.GroupInterface
+	(*GetRPFRequest)(nil),               // 27: grove.v1.GetRPFRequest
+	(*GetRPFResponse)(nil),              // 28: grove.v1.GetRPFResponse
+	(*RPF)(nil),                         // 29: grove.v1.RPF
+	(*NextHop)(nil),                     // 30: grove.v1.NextHop
+	(*Route)(nil),                       // 31: grove.v1.Route
+	(*ListRPsRequest)(nil),              // 32: grove.v1.ListRPsRequest
+	(*ListRPsResponse)(nil),             // 33: grove.v1.ListRPsResponse
+	(*RP)(nil),                          // 34: grove.v1.RP
+	(*ListCountsRequest)(nil),           // 35: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),          // 36: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),               // 37: grove.v1.MachineCounts
+	(*Count)(nil),                       // 38: grove.v1.Count
+	(*WatchRequest)(nil),                // 39: grove.v1.WatchRequest
+	(*WatchResponse)(nil),               // 40: grove.v1.WatchResponse
+	(*Transition)(nil),                  // 41: grove.v1.Transition
+	(*Note)(nil),                        // 42: grove.v1.Note
+	(*Lost)(nil),                        // 43: grove.v1.Lost
+	(*Ready)(nil),                       // 44: grove.v1.Ready
+	(*durationpb.Duration)(nil),         // 45: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 46: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	41, // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	45, // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
 	0,  // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,  // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,  // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	41, // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	41, // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	41, // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	41, // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	41, // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	41, // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
-	41, // 10: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	0,  // 11: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
-	9,  // 12: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	41, // 13: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	41, // 14: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	41, // 15: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	41, // 16: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	41, // 17: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	0,  // 18: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
-	12, // 19: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	41, // 20: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	41, // 21: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	41, // 22: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	41, // 23: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
-	0,  // 24: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
-	15, // 25: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	41, // 26: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	41, // 27: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	41, // 28: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	41, // 29: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	41, // 30: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
-	0,  // 31: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
-	18, // 32: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	41, // 33: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	41, // 34: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
-	19, // 35: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	41, // 36: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
-	0,  // 37: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
-	22, // 38: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	41, // 39: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	41, // 40: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	41, // 41: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	41, // 42: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	41, // 43: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	41, // 44: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
-	0,  // 45: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
-	25, // 46: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
-	26, // 47: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
-	27, // 48: grove.v1.RPF.considered:type_name -> grove.v1.Route
-	26, // 49: grove.v1.Route.hops:type_name -> grove.v1.NextHop
-	0,  // 50: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
-	30, // 51: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	33, // 52: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	34, // 53: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	42, // 54: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	37, // 55: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	38, // 56: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	39, // 57: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	40, // 58: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,  // 59: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,  // 60: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	7,  // 61: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	10, // 62: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	13, // 63: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	16, // 64: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	20, // 65: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	23, // 66: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	28, // 67: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	31, // 68: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	35, // 69: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,  // 70: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,  // 71: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	8,  // 72: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	11, // 73: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	14, // 74: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	17, // 75: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	21, // 76: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	24, // 77: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	29, // 78: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	32, // 79: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	36, // 80: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	70, // [70:81] is the sub-list for method output_type
-	59, // [59:70] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	45, // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	45, // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	45, // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	45, // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	45, // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	45, // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	7,  // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
+	45, // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	45, // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	45, // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	45, // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	45, // 15: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	45, // 16: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	45, // 17: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	45, // 18: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	0,  // 19: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
+	10, // 20: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
+	45, // 21: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	45, // 22: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	45, // 23: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	45, // 24: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	45, // 25: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	45, // 26: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	0,  // 27: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
+	13, // 28: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
+	45, // 29: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	45, // 30: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	45, // 31: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	45, // 32: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	0,  // 33: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
+	16, // 34: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
+	45, // 35: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	45, // 36: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	45, // 37: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	45, // 38: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	45, // 39: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	0,  // 40: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
+	19, // 41: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
+	45, // 42: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	45, // 43: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	45, // 44: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	0,  // 45: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
+	22, // 46: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
+	45, // 47: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	45, // 48: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	23, // 49: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
+	45, // 50: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	0,  // 51: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
+	26, // 52: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
+	45, // 53: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	45, // 54: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	45, // 55: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	45, // 56: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	45, // 57: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	45, // 58: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	0,  // 59: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
+	29, // 60: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
+	30, // 61: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
+	31, // 62: grove.v1.RPF.considered:type_name -> grove.v1.Route
+	30, // 63: grove.v1.Route.hops:type_name -> grove.v1.NextHop
+	0,  // 64: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
+	34, // 65: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
+	37, // 66: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	38, // 67: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	46, // 68: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	41, // 69: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	42, // 70: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	43, // 71: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	44, // 72: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,  // 73: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,  // 74: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,  // 75: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11, // 76: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14, // 77: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17, // 78: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	20, // 79: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	24, // 80: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	27, // 81: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	32, // 82: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	35, // 83: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	39, // 84: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,  // 85: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,  // 86: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,  // 87: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12, // 88: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15, // 89: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18, // 90: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	21, // 91: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	25, // 92: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	28, // 93: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	33, // 94: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	36, // 95: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	40, // 96: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	85, // [85:97] is the sub-list for method output_type
+	73, // [73:85] is the sub-list for method input_type
+	73, // [73:73] is the sub-list for extension type_name
+	73, // [73:73] is the sub-list for extension extendee
+	0,  // [0:73] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -3671,9 +4280,9 @@ func file_grove_v1_grove_proto_init() {
 	if File_grove_v1_grove_proto != nil {
 		return
 	}
-	file_grove_v1_grove_proto_msgTypes[8].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[11].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[35].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[9].OneofWrappers = []any{}
+	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
+	file_grove_v1_grove_proto_msgTypes[39].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -3685,7 +4294,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   40,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -59,6 +59,9 @@ const (
 	// RouterServiceListPIMJoinsProcedure is the fully-qualified name of the RouterService's
 	// ListPIMJoins RPC.
 	RouterServiceListPIMJoinsProcedure = "/grove.v1.RouterService/ListPIMJoins"
+	// RouterServiceListPIMStateRefreshProcedure is the fully-qualified name of the RouterService's
+	// ListPIMStateRefresh RPC.
+	RouterServiceListPIMStateRefreshProcedure = "/grove.v1.RouterService/ListPIMStateRefresh"
 	// RouterServiceListGroupsProcedure is the fully-qualified name of the RouterService's ListGroups
 	// RPC.
 	RouterServiceListGroupsProcedure = "/grove.v1.RouterService/ListGroups"
@@ -83,12 +86,14 @@ type RouterServiceClient interface {
 	// ListMroutes lists the multicast routes: what the protocols want of each (S,G) and (*,G), and what the forwarding
 	// plane has.
 	ListMroutes(context.Context, *connect.Request[v1.ListMroutesRequest]) (*connect.Response[v1.ListMroutesResponse], error)
-	// ListPIMNeighbors lists the PIM routers on our links.
+	// ListPIMNeighbors lists the PIM routers on our links, of sparse and dense mode.
 	ListPIMNeighbors(context.Context, *connect.Request[v1.ListPIMNeighborsRequest]) (*connect.Response[v1.ListPIMNeighborsResponse], error)
 	// ListPIMInterfaces lists the interfaces on which PIM runs.
 	ListPIMInterfaces(context.Context, *connect.Request[v1.ListPIMInterfacesRequest]) (*connect.Response[v1.ListPIMInterfacesResponse], error)
 	// ListPIMJoins lists what neighbors have joined and pruned on our interfaces.
 	ListPIMJoins(context.Context, *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error)
+	// ListPIMStateRefresh lists what is known of State Refresh messages (RFC 3973, section 4.5).
+	ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -144,6 +149,12 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("ListPIMJoins")),
 			connect.WithClientOptions(opts...),
 		),
+		listPIMStateRefresh: connect.NewClient[v1.ListPIMStateRefreshRequest, v1.ListPIMStateRefreshResponse](
+			httpClient,
+			baseURL+RouterServiceListPIMStateRefreshProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListPIMStateRefresh")),
+			connect.WithClientOptions(opts...),
+		),
 		listGroups: connect.NewClient[v1.ListGroupsRequest, v1.ListGroupsResponse](
 			httpClient,
 			baseURL+RouterServiceListGroupsProcedure,
@@ -190,6 +201,7 @@ type routerServiceClient struct {
 	listPIMNeighbors    *connect.Client[v1.ListPIMNeighborsRequest, v1.ListPIMNeighborsResponse]
 	listPIMInterfaces   *connect.Client[v1.ListPIMInterfacesRequest, v1.ListPIMInterfacesResponse]
 	listPIMJoins        *connect.Client[v1.ListPIMJoinsRequest, v1.ListPIMJoinsResponse]
+	listPIMStateRefresh *connect.Client[v1.ListPIMStateRefreshRequest, v1.ListPIMStateRefreshResponse]
 	listGroups          *connect.Client[v1.ListGroupsRequest, v1.ListGroupsResponse]
 	listGroupInterfaces *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
 	getRPF              *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
@@ -221,6 +233,11 @@ func (c *routerServiceClient) ListPIMInterfaces(ctx context.Context, req *connec
 // ListPIMJoins calls grove.v1.RouterService.ListPIMJoins.
 func (c *routerServiceClient) ListPIMJoins(ctx context.Context, req *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error) {
 	return c.listPIMJoins.CallUnary(ctx, req)
+}
+
+// ListPIMStateRefresh calls grove.v1.RouterService.ListPIMStateRefresh.
+func (c *routerServiceClient) ListPIMStateRefresh(ctx context.Context, req *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error) {
+	return c.listPIMStateRefresh.CallUnary(ctx, req)
 }
 
 // ListGroups calls grove.v1.RouterService.ListGroups.
@@ -260,12 +277,14 @@ type RouterServiceHandler interface {
 	// ListMroutes lists the multicast routes: what the protocols want of each (S,G) and (*,G), and what the forwarding
 	// plane has.
 	ListMroutes(context.Context, *connect.Request[v1.ListMroutesRequest]) (*connect.Response[v1.ListMroutesResponse], error)
-	// ListPIMNeighbors lists the PIM routers on our links.
+	// ListPIMNeighbors lists the PIM routers on our links, of sparse and dense mode.
 	ListPIMNeighbors(context.Context, *connect.Request[v1.ListPIMNeighborsRequest]) (*connect.Response[v1.ListPIMNeighborsResponse], error)
 	// ListPIMInterfaces lists the interfaces on which PIM runs.
 	ListPIMInterfaces(context.Context, *connect.Request[v1.ListPIMInterfacesRequest]) (*connect.Response[v1.ListPIMInterfacesResponse], error)
 	// ListPIMJoins lists what neighbors have joined and pruned on our interfaces.
 	ListPIMJoins(context.Context, *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error)
+	// ListPIMStateRefresh lists what is known of State Refresh messages (RFC 3973, section 4.5).
+	ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -317,6 +336,12 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("ListPIMJoins")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceListPIMStateRefreshHandler := connect.NewUnaryHandler(
+		RouterServiceListPIMStateRefreshProcedure,
+		svc.ListPIMStateRefresh,
+		connect.WithSchema(routerServiceMethods.ByName("ListPIMStateRefresh")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListGroupsHandler := connect.NewUnaryHandler(
 		RouterServiceListGroupsProcedure,
 		svc.ListGroups,
@@ -365,6 +390,8 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceListPIMInterfacesHandler.ServeHTTP(w, r)
 		case RouterServiceListPIMJoinsProcedure:
 			routerServiceListPIMJoinsHandler.ServeHTTP(w, r)
+		case RouterServiceListPIMStateRefreshProcedure:
+			routerServiceListPIMStateRefreshHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupsProcedure:
 			routerServiceListGroupsHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupInterfacesProcedure:
@@ -404,6 +431,10 @@ func (UnimplementedRouterServiceHandler) ListPIMInterfaces(context.Context, *con
 
 func (UnimplementedRouterServiceHandler) ListPIMJoins(context.Context, *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListPIMJoins is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListPIMStateRefresh is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error) {
