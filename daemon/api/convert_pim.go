@@ -66,6 +66,9 @@ func PIMNeighborsResponse(p PIMShow) *pb.ListPIMNeighborsResponse {
 		if n.GenerationIDPresent {
 			m.GenerationId = &n.GenerationID
 		}
+		if n.StateRefreshCapable {
+			m.StateRefreshCapable, m.StateRefreshInterval = true, durationpb.New(n.StateRefreshInterval)
+		}
 		if n.LANPruneDelayPresent {
 			m.TrackingSupport = n.TrackingSupport
 			m.PropagationDelay, m.OverrideInterval = durationpb.New(n.PropagationDelay), durationpb.New(n.OverrideInterval)

@@ -111,12 +111,15 @@ type PIMDense struct {
 
 // MFIB is what holds for the forwarding tables of both families.
 type MFIB struct {
-	MaxEntries    int
-	MaxNegative   int
-	NegativeLife  time.Duration
-	CheckInterval time.Duration
-	RewriteEvery  int
-	UpcallRate    int
+	MaxEntries      int
+	MaxNegative     int
+	NegativeLife    time.Duration
+	CheckInterval   time.Duration
+	RewriteEvery    int
+	UpcallRate      int
+	MaxGroups       int
+	MaxHeld         int
+	MaxHeldPerEntry int
 }
 
 // API is how programs reach groved.

@@ -31,6 +31,7 @@ func defaults() *Config {
 		PIM6: defaultPIM(engine.IPv6),
 		MFIB: MFIB{
 			MaxEntries: 1_000_000, MaxNegative: 100_000, NegativeLife: time.Minute, CheckInterval: 4 * time.Second, UpcallRate: 5000,
+			MaxGroups: 100_000, MaxHeld: 4096, MaxHeldPerEntry: 32,
 		},
 		API: API{Socket: DefaultSocket},
 		Log: Log{Level: engine.Info},
@@ -68,6 +69,12 @@ func init() {
 			"At every so many checks each row is written again, which repairs one that someone else changed."),
 		number("upcall-rate", func(v *MFIB) *int { return &v.UpcallRate }, 1, 10_000_000, "5000",
 			"New flows per second of an interface; packets of more are counted and not answered."),
+		number("max-groups", func(v *MFIB) *int { return &v.MaxGroups }, 1, 100_000_000, "100000",
+			"Groups in which protocols say that they have receivers, where several protocols run (RFC 2715); more are counted."),
+		number("max-held", func(v *MFIB) *int { return &v.MaxHeld }, 1, 1_000_000, "4096",
+			"Packets of new flows that wait until the protocols have answered; more are dropped and counted."),
+		number("max-held-per-entry", func(v *MFIB) *int { return &v.MaxHeldPerEntry }, 1, 1_000_000, "32",
+			"Such packets of one flow."),
 	}
 	apiKeys = []key[API]{{
 		name: "socket", takes: "an absolute path, or none", def: DefaultSocket,

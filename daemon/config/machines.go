@@ -21,13 +21,16 @@ func (c *Config) Machines() map[engine.MachineID]any {
 	machines := make(map[engine.MachineID]any)
 	for _, f := range []engine.Family{engine.IPv4, engine.IPv6} {
 		table := mfib.Config{
-			Interfaces:    make(map[string]mfib.InterfaceConfig),
-			MaxEntries:    c.MFIB.MaxEntries,
-			MaxNegative:   c.MFIB.MaxNegative,
-			NegativeLife:  c.scaled(c.MFIB.NegativeLife),
-			CheckInterval: c.MFIB.CheckInterval,
-			RewriteEvery:  c.MFIB.RewriteEvery,
-			UpcallRate:    c.MFIB.UpcallRate,
+			Interfaces:      make(map[string]mfib.InterfaceConfig),
+			MaxEntries:      c.MFIB.MaxEntries,
+			MaxNegative:     c.MFIB.MaxNegative,
+			NegativeLife:    c.scaled(c.MFIB.NegativeLife),
+			CheckInterval:   c.MFIB.CheckInterval,
+			RewriteEvery:    c.MFIB.RewriteEvery,
+			UpcallRate:      c.MFIB.UpcallRate,
+			MaxGroups:       c.MFIB.MaxGroups,
+			MaxHeld:         c.MFIB.MaxHeld,
+			MaxHeldPerEntry: c.MFIB.MaxHeldPerEntry,
 		}
 		members := igmp.Config{Interfaces: make(map[string]igmp.InterfaceConfig)}
 		sparse, dense := c.pimsm(f), c.pimdm(f)

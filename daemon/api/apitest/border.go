@@ -38,7 +38,7 @@ func Border() *Fake {
 		return i
 	}
 	near := func(name, address string) neighbor.NeighborState {
-		return neighbor.NeighborState{Interface: name, Address: netip.MustParseAddr(address), Uptime: time.Hour, Holdtime: 105 * time.Second,
+		return neighbor.NeighborState{StateRefreshCapable: name == "eth2", StateRefreshInterval: time.Minute, Interface: name, Address: netip.MustParseAddr(address), Uptime: time.Hour, Holdtime: 105 * time.Second,
 			Expires: 80 * time.Second, GenerationIDPresent: true, GenerationID: 0xcafe}
 	}
 	return &Fake{
