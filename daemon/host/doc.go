@@ -6,7 +6,8 @@
 //
 // One, the loop (Run), owns the router and all state. It takes a batch of inputs, steps the machines with each, settles
 // them, carries out the effects, and sets one timer to the machines' deadline. The others only read: one per raw
-// socket, one per multicast routing socket, one for netlink. What they read goes through an inbox with a bound for each
+// socket, one per multicast routing socket, one for netlink. Tunnels that we encapsulate for have a goroutine each, and one for
+// all that arrives; what passes through them never enters the loop. What they read goes through an inbox with a bound for each
 // kind of input; a storm of upcalls fills its own bound and drops no protocol packet. Packets that the machines send leave
 // at the end of a batch, after the tables are written.
 //
@@ -23,6 +24,7 @@
 //   - netlink.go: reading links, addresses, unicast routes and nexthop objects
 //   - view.go: what was read, and what of it was announced
 //   - keep.go: addresses and static routes of the configuration, kept in the kernel
+//   - tunnel.go: the devices of tunnels, and their ways; tunnel_user.go: encapsulation by us, behind a TUN device
 //   - sysctl.go: forwarding and rp_filter
 //   - namespace.go: opening sockets later in the namespace where the host began
 //   - log.go, watch.go: Transitions and Notes, printed and streamed
@@ -36,6 +38,19 @@
 //     and the static routes come back whenever the kernel loses them.
 //   - When groved ends, addresses, routes and sysctls stay; VIFs, multicast rows and memberships go with their sockets.
 //     A reload removes what the former configuration wanted and the new one does not.
+//   - Tunnels (RFC 2003) are there while their local address is, and come back when somebody deletes them. The kernel's
+//     ipip device serves if RTM_NEWLINK makes one, else (mode auto, user) a TUN device, for which goroutines of ours
+//     encapsulate; the configuration is the same. When groved ends both kinds go: a TUN device with its descriptor,
+//     however groved ends, the kernel's because we delete it, after the goodbyes. A groved that was killed leaves the
+//     kernel's behind, and the next one replaces it if its ends are those of the configuration.
+//   - The MTU of a tunnel is the path's less 20 bytes: the kernel is asked for the way and its MTU (RTM_GETROUTE) when
+//     routes change, when a router on the way complains, and every ten seconds. So packets that are too large are
+//     fragmented by the kernel before they enter (RFC 2003 section 5.1 prefers that: the far end need not put them
+//     together), or answered with Datagram Too Big if they forbid it and are unicast; multicast is dropped by the kernel
+//     without an answer (RFC 1122 section 3.2.2) and counted as FragFails. With mtu in the configuration nothing is
+//     discovered, and the path may fragment outer packets, which the kernel of the far end puts together.
+//   - A way that leads through the tunnel itself, or through others and back, is said, and nothing is sent; packets that
+//     carry their own outer header are dropped in any case.
 //   - Only the main table is read: rules (ip rule) for other tables are not followed.
 //   - Forwarding is turned on for the families that protocols run for, and rp_filter off on the interfaces that
 //     multicast is routed on (the multicast table makes its own check). Where /proc/sys is read-only a warning says
@@ -47,5 +62,9 @@
 //   - A reading of the routes stops the loop for its time, about a second for a million routes; it is made at most a
 //     tenth of the time, after link changes and whenever a notification does not say enough.
 //   - Policy routing, VRFs and routes by type of service are not seen.
+//   - What routers on the way of a tunnel say is counted and logged, not relayed to the senders of unicast packets (RFC 2003
+//     section 4), Datagram Too Big excepted.
+//   - Tunnels carry IPv4 in IPv4 only. In the kernel's, the rate limit treats control packets as all others, and queues a
+//     tenth of a second; in ours they always pass, and nothing is queued.
 //   - The multicast table's number cannot be changed by a reload.
 package host

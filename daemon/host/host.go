@@ -24,6 +24,7 @@ import (
 //
 //	"counts"      map[string]uint64: what was received and sent, and what was dropped and why
 //	"interfaces"  []Interface
+//	"tunnels"     []Tunnel
 const Self engine.Protocol = "host"
 
 // Interface is an interface as the host knows it.
@@ -59,6 +60,7 @@ type Host struct {
 	handle   *netlink.Handle // changes the kernel's addresses and routes
 	view     *view
 	keeper   keeper
+	tunnels  tunnels
 	drivers  drivers
 	counts   engine.Counts
 	limit    limiter
@@ -93,6 +95,7 @@ func New(cfg *config.Config, log *logrus.Entry) (*Host, error) {
 		answers:  make(map[uint64]chan<- engine.Answer),
 	}
 	h.keeper.want(cfg)
+	h.tunnels.want(cfg)
 	if err := h.open(); err != nil {
 		h.Close()
 		return nil, err
@@ -110,12 +113,14 @@ func (h *Host) open() (err error) {
 	if h.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("host: netlink: %w", err)
 	}
+	h.tunnels.add = h.handle.LinkAdd
 	h.forwarding()
 	return h.drivers.open(h.machines, h.space)
 }
 
 // Close releases what New opened, for a host that is not run.
 func (h *Host) Close() {
+	h.closeTunnels()
 	_ = h.drivers.close(nil)
 	if h.netlink != nil {
 		h.netlink.close()
@@ -190,6 +195,7 @@ func (h *Host) self(what string) (any, error) {
 			c.AddN(name, n)
 		}
 		h.inbox.count(&c)
+		h.countTunnels(&c)
 		return c.Snapshot(), nil
 	case "interfaces":
 		var all []Interface
@@ -197,6 +203,8 @@ func (h *Host) self(what string) (any, error) {
 			all = append(all, Interface{i.Interface, index, h.keeper.configured[i.Name] != nil})
 		}
 		return all, nil
+	case "tunnels":
+		return h.tunnelStates(), nil
 	}
 	return nil, fmt.Errorf("host: nothing is called %q", what)
 }
@@ -224,6 +232,7 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) (err error) {
 		h.tellRoutes(had)
 		old := h.keeper
 		h.keeper.want(cfg)
+		h.tunnels.want(cfg)
 		h.keeper.remove(h, &old)
 		h.keep(time.Now())
 		h.log.Info("configuration reloaded")

@@ -115,6 +115,7 @@ func (h *Host) keep(now time.Time) {
 			delete(k.raised, index)
 		}
 	}
+	h.keepTunnels(now)
 	for index, l := range engine.Sorted(h.view.links) {
 		if c := k.configured[l.name]; c != nil {
 			h.keepInterface(now, index, &l, c)
@@ -123,6 +124,7 @@ func (h *Host) keep(now time.Time) {
 	for key, wanted := range engine.SortedFunc(k.routes, compareKeys) {
 		h.keepRoute(now, key, wanted)
 	}
+	h.lookAtWays(now)
 }
 
 func device(index int) netlink.Link {

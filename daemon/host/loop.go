@@ -163,6 +163,8 @@ func (h *Host) input(it *item) {
 		}
 		what.If = i.ID
 		h.step(engine.Addressed{To: it.to, Event: what.Packet})
+	case pathNews:
+		h.hearOfPath(time.Now(), what)
 	case engine.Event:
 		h.step(engine.Addressed{To: it.to, Event: what})
 	}

@@ -24,6 +24,8 @@ type link struct {
 	hardware uint16 // ARPHRD_...
 	flags    uint32 // IFF_...
 	mtu      int
+
+	tunnelLocal, tunnelRemote netip.Addr // of an ipip device
 }
 
 // address is an address of a link.
@@ -163,13 +165,21 @@ func parseLink(b []byte) (link, bool, error) {
 		index:    int(int32(binary.NativeEndian.Uint32(b[4:]))),
 		flags:    binary.NativeEndian.Uint32(b[8:]),
 	}
+	var local, remote netip.Addr // the link-layer addresses of a tunnel are those of its outer header
 	for kind, v := range attributes(b[sizeofIfInfo:]) {
 		switch kind {
 		case unix.IFLA_IFNAME:
 			l.name = strings.TrimRight(string(v), "\x00")
 		case unix.IFLA_MTU:
 			l.mtu = int(number(v))
+		case unix.IFLA_ADDRESS:
+			local = addr(v)
+		case unix.IFLA_BROADCAST:
+			remote = addr(v)
 		}
+	}
+	if l.hardware == unix.ARPHRD_TUNNEL && local.Is4() && remote.Is4() && !remote.IsUnspecified() {
+		l.tunnelLocal, l.tunnelRemote = local, remote
 	}
 	return l, true, nil
 }

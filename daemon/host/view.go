@@ -17,6 +17,8 @@ type view struct {
 	addresses map[int][]address
 	routes    map[routeKey][]route // several of one key: appended routes, or IPv6 routes on several links
 	nexthops  map[uint32]nexthop
+	tunnels   map[int]tunnelEnds // by ifindex: devices that the host made
+	buried    map[int]bool       // by ifindex: devices that the host removed and of whose end the kernel has not told yet
 
 	lastID    engine.IfID
 	ifaces    map[int]*iface         // announced, by ifindex
@@ -40,6 +42,8 @@ func newView() *view {
 		addresses: make(map[int][]address),
 		routes:    make(map[routeKey][]route),
 		nexthops:  make(map[uint32]nexthop),
+		tunnels:   make(map[int]tunnelEnds),
+		buried:    make(map[int]bool),
 		ifaces:    make(map[int]*iface),
 		byID:      make(map[engine.IfID]*iface),
 		announced: make(map[routeKey]engine.RouteChange),
@@ -66,7 +70,7 @@ func (v *view) setLinks(links []link) {
 // setLink adds or replaces a link. One with another name is another interface: configuration goes by names. The
 // devices of the register interface are the kernel's affair.
 func (v *view) setLink(l link) {
-	if l.hardware == unix.ARPHRD_PIMREG {
+	if l.hardware == unix.ARPHRD_PIMREG || v.buried[l.index] {
 		return
 	}
 	if old, ok := v.links[l.index]; ok && old.name != l.name {
@@ -82,6 +86,13 @@ func (v *view) removeLink(index int) {
 		v.gone = append(v.gone, i)
 	}
 	v.recheck = true
+	delete(v.buried, index)
+}
+
+// bury forgets a link that the host removed. What the kernel said of it before is ignored when it comes.
+func (v *view) bury(index int) {
+	v.removeLink(index)
+	v.buried[index] = true
 }
 
 // setAddresses replaces the addresses of all links. The order is the kernel's.
@@ -145,6 +156,11 @@ func (v *view) changes() (events []engine.Event) {
 			PointToPoint: l.flags&unix.IFF_POINTOPOINT != 0,
 			MTU:          l.mtu,
 			Addrs:        usable(v.addresses[index]),
+			TunnelLocal:  l.tunnelLocal,
+			TunnelRemote: l.tunnelRemote,
+		}
+		if t, made := v.tunnels[index]; made {
+			now.TunnelLocal, now.TunnelRemote = t.local, t.remote
 		}
 		i := v.ifaces[index]
 		if i == nil {
@@ -177,7 +193,8 @@ func (v *view) forget(id engine.IfID) { delete(v.byID, id) }
 
 func same(a, b *engine.Interface) bool {
 	return a.ID == b.ID && a.Name == b.Name && a.Up == b.Up && a.Carrier == b.Carrier && a.Loopback == b.Loopback &&
-		a.Multicast == b.Multicast && a.PointToPoint == b.PointToPoint && a.MTU == b.MTU && slices.Equal(a.Addrs, b.Addrs)
+		a.Multicast == b.Multicast && a.PointToPoint == b.PointToPoint && a.MTU == b.MTU &&
+		a.TunnelLocal == b.TunnelLocal && a.TunnelRemote == b.TunnelRemote && slices.Equal(a.Addrs, b.Addrs)
 }
 
 // usable returns the addresses that packets can be sent from: not those whose uniqueness is still in doubt.

@@ -14,9 +14,9 @@
 // interface.
 //
 // Deviation: section 3.2 forbids to tunnel a packet whose source is an address of the router itself. That is meant for
-// packets that come back; a router's own packets, Hellos for one, do enter. So what is refused on the way in is a packet of
-// protocol 4 from an address of ours, which is one that left by a tunnel before (its way to the far end leads through a
-// tunnel), and at the way out every packet from an address of ours.
+// packets that come back; a router's own packets, Hellos for one, do enter. So what is refused on the way in is a packet
+// that carries this tunnel's own outer header already, at whatever depth: its way to the far end leads through the
+// tunnel. On the way out every packet from an address of ours is refused.
 //
 // # Known gaps
 //

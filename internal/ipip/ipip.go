@@ -25,7 +25,7 @@ const (
 	NotIPv4            // the packet inside is of another version
 	Malformed          // a header is too short, a length does not fit, a checksum is wrong
 	NoTTL              // the TTL inside is 0 (RFC 2003 section 3.1)
-	Loop               // our own outer header inside: the way to the far end leads through a tunnel (section 3.2)
+	Loop               // our own outer header inside: the way to the far end leads through this tunnel (section 3.2)
 	FromFarEnd         // would go back to where it comes from (section 3.2)
 	OwnSource          // left the tunnel with an address of ours as its source: it went round
 	BadSource          // the source inside is no unicast address
@@ -86,15 +86,38 @@ func parse(b []byte) (h header, why Reason) {
 	return h, Pass
 }
 
-// Enter says whether a packet may enter the tunnel. own says which addresses are the router's.
-func (t *Tunnel) Enter(inner []byte, own func(netip.Addr) bool) Reason {
+// maxNesting is how many outer headers a packet may carry: a tunnel may lead through another, but not for ever.
+const maxNesting = 4
+
+// nested says whether an outer header from src to dst is in the packet, below whatever other outer headers, or more of them
+// than any sensible packet has. Without this a packet whose way to the far end leads through the tunnel would go round
+// and grow.
+func nested(b []byte, src, dst netip.Addr) bool {
+	for range maxNesting {
+		h, why := parse(b)
+		if why != Pass || h.proto != Protocol {
+			return false
+		}
+		if h.src == src && h.dst == dst {
+			return true
+		}
+		if h.fragment&^dontFragment != 0 {
+			return false // what is inside cannot be told
+		}
+		b = b[h.head:h.total]
+	}
+	return true
+}
+
+// Enter says whether a packet may enter the tunnel.
+func (t *Tunnel) Enter(inner []byte) Reason {
 	h, why := parse(inner)
 	switch {
 	case why != Pass:
 		return why
 	case h.ttl == 0: // RFC 2003 section 3.1: MUST NOT
 		return NoTTL
-	case h.proto == Protocol && own(h.src):
+	case nested(inner, t.Local, t.Remote):
 		return Loop
 	case h.src == t.Remote: // section 3.2: MUST NOT
 		return FromFarEnd
@@ -154,7 +177,7 @@ func (t *Tunnel) Leave(outer []byte, own func(netip.Addr) bool) ([]byte, Reason)
 	switch {
 	case h.ttl == 0: // RFC 2003 section 3.1: MUST be discarded
 		return nil, NoTTL
-	case h.proto == Protocol && h.src == t.Remote && h.dst == t.Local:
+	case nested(inner, t.Remote, t.Local):
 		return nil, Nested
 	case own(h.src):
 		return nil, OwnSource

@@ -53,7 +53,7 @@ func TestThroughTheTunnel(t *testing.T) {
 		in := inner(c.change)
 		tunnel := near
 		tunnel.Discover = c.discover
-		if why := tunnel.Enter(in, own("192.0.2.1")); why != ipip.Pass {
+		if why := tunnel.Enter(in); why != ipip.Pass {
 			t.Errorf("%s: may not enter: %v", name, why)
 		}
 		outer := encapsulate(tunnel, in)
@@ -70,21 +70,23 @@ func TestThroughTheTunnel(t *testing.T) {
 }
 
 func TestWhatMayNotEnter(t *testing.T) {
+	other := ipip.Tunnel{Local: addr("192.0.2.9"), Remote: addr("203.0.113.1"), TTL: 3}
 	for name, c := range map[string]struct {
 		in  []byte
 		why ipip.Reason
 	}{
-		"nothing":                {nil, ipip.Malformed},
-		"IPv6":                   {[]byte{0x60, 0, 0, 0}, ipip.NotIPv4},
-		"half a header":          {inner(nil)[:19], ipip.Malformed},
-		"TTL 0":                  {inner(func(p *ip.Packet) { p.TTL = 0 }), ipip.NoTTL},
-		"our own outer header":   {encapsulate(near, inner(nil)), ipip.Loop},
-		"of another tunnel":      {encapsulate(ipip.Tunnel{Local: addr("192.0.2.9"), Remote: addr("203.0.113.1"), TTL: 3}, inner(nil)), ipip.Loop},
-		"from the far end":       {inner(func(p *ip.Packet) { p.Src = far.Local }), ipip.FromFarEnd},
-		"somebody else's tunnel": {encapsulate(ipip.Tunnel{Local: addr("203.0.113.7"), Remote: addr("203.0.113.1"), TTL: 3}, inner(nil)), ipip.Pass},
-		"our own packet":         {inner(func(p *ip.Packet) { p.Src = near.Local }), ipip.Pass},
+		"nothing":               {nil, ipip.Malformed},
+		"IPv6":                  {[]byte{0x60, 0, 0, 0}, ipip.NotIPv4},
+		"half a header":         {inner(nil)[:19], ipip.Malformed},
+		"TTL 0":                 {inner(func(p *ip.Packet) { p.TTL = 0 }), ipip.NoTTL},
+		"our own outer header":  {encapsulate(near, inner(nil)), ipip.Loop},
+		"a tunnel in a tunnel":  {encapsulate(other, inner(nil)), ipip.Pass},
+		"round through another": {encapsulate(other, encapsulate(near, inner(nil))), ipip.Loop},
+		"without end":           {encapsulate(other, encapsulate(other, encapsulate(other, encapsulate(other, inner(nil))))), ipip.Loop},
+		"from the far end":      {inner(func(p *ip.Packet) { p.Src = far.Local }), ipip.FromFarEnd},
+		"our own packet":        {inner(func(p *ip.Packet) { p.Src = near.Local }), ipip.Pass},
 	} {
-		if why := near.Enter(c.in, own("192.0.2.1", "192.0.2.9")); why != c.why {
+		if why := near.Enter(c.in); why != c.why {
 			t.Errorf("%s: %v, want %v", name, why, c.why)
 		}
 	}
@@ -182,7 +184,7 @@ func FuzzLeave(f *testing.F) {
 			t.Fatal("longer than what arrived")
 		}
 		other := ipip.Tunnel{Local: addr("203.0.113.1"), Remote: addr("203.0.113.2"), TTL: 5}
-		if why := other.Enter(in, own("203.0.113.1")); why == ipip.Malformed || why == ipip.NotIPv4 || why == ipip.NoTTL {
+		if why := other.Enter(in); why == ipip.Malformed || why == ipip.NotIPv4 || why == ipip.NoTTL {
 			t.Fatalf("left one tunnel and may not enter another: %v", why)
 		}
 	})
