@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -15,6 +16,8 @@ type Topology struct {
 	Name  string
 	Nodes []Node // in the order of the file
 	Links []Link
+
+	tunnels []Link // of the nodes' configurations
 }
 
 // Node is a router, a host, or a bridge: a LAN with more than two ends.
@@ -125,12 +128,13 @@ func ReadTopology(dir fs.FS) (*Topology, error) {
 		}
 		t.Links = append(t.Links, Link{ends[0], ends[1]})
 	}
+	t.tunnels = findTunnels(dir, t.Nodes)
 	return t, nil
 }
 
-// Peer returns the other end of the link at e.
+// Peer returns the other end of the link, or tunnel, at e.
 func (t *Topology) Peer(e Endpoint) (Endpoint, bool) {
-	for _, l := range t.Links {
+	for _, l := range slices.Concat(t.Links, t.tunnels) {
 		switch e {
 		case l.A:
 			return l.B, true

@@ -21,6 +21,7 @@
 //   - oracle.go: a unicast routing protocol that is always right, after a delay
 //   - host.go: Host, its Members that receive, and Sources that send; probe.go: the account of a flow
 //   - link.go: links, their delay, loss, MTU and failures, and the tracing of packets; snoop.go: a snooping bridge
+//   - tunnel.go: IP-in-IP tunnels of configurations
 //   - packet.go: packets; pcap.go: captures for tshark
 //   - watch.go: transitions, notes, queries, the trace
 //
@@ -44,5 +45,6 @@
 //   - Fragments are modelled as one unit that arrives whole or not at all (Sim.transmit says which packets are
 //     fragmented, dropped, or a fault).
 //   - A host does not hear its own packets, and a router has no applications that receive.
+//   - A tunnel learns the MTU of its path without losing a packet. ICMP is not sent.
 //   - No ARP and no neighbor discovery: a neighbor is found at once.
 package sim

@@ -81,6 +81,7 @@ func (s *Sim) AddLink(name string, o LinkOptions, ends ...End) *Link {
 	l.refresh()
 	for _, p := range l.ports {
 		p.node.announce(p)
+		p.node.refreshTunnels()
 	}
 	s.topologyChanged()
 	return l
@@ -172,6 +173,9 @@ func (p *Port) carrier() bool {
 	if p.link == nil {
 		return true
 	}
+	if p.tunnel != nil {
+		return p.up && p.tunnelIsThere()
+	}
 	if p.link.lan {
 		return p.up
 	}
@@ -196,12 +200,16 @@ func (s *Sim) transmit(from *Port, to *Port, p *packet, ttl uint8, hop int32) {
 		s.stats.LinkDown++
 		return
 	}
+	if from.tunnel != nil {
+		s.enter(from, p, ttl, hop)
+		return
+	}
 	if p.size > l.mtu {
 		switch {
 		case !p.data && p.Dst.IsMulticast():
 			s.fault(from.node, "control packet of %d bytes to %v from %s: the MTU is %d", p.size, p.Dst, from.name, l.mtu)
 			return
-		case p.data && (p.Dst.Is6() || p.DontFragment), !p.data && p.Dst.Is6() && hop != atSource:
+		case (p.data || p.inner != nil) && (p.Dst.Is6() || p.DontFragment), !p.data && p.Dst.Is6() && hop != atSource:
 			s.stats.TooBig++
 			return
 		}

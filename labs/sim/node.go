@@ -41,6 +41,7 @@ type Port struct {
 	mac    [6]byte
 	vif    [2]int8 // by family: the VIF of the router's plane, -1: none
 	member map[netip.Addr][]*Member
+	tunnel *tunnel // nil: no end of a tunnel
 }
 
 // Name returns the node's name.
@@ -140,6 +141,7 @@ func (n *Node) start() {
 	if n.router != nil {
 		n.router.configure()
 	}
+	n.refreshTunnels()
 	for _, p := range n.ports {
 		if p != nil {
 			n.announce(p)
@@ -172,6 +174,9 @@ func (p *Port) state() engine.Interface {
 	i := engine.Interface{
 		ID: p.id, Name: p.name, Up: p.up, Carrier: p.carrier(), MTU: p.mtu,
 		Loopback: p.link == nil, Multicast: p.link != nil,
+	}
+	if p.tunnel != nil {
+		i.PointToPoint, i.TunnelLocal, i.TunnelRemote = true, p.tunnel.Local, p.tunnel.Remote
 	}
 	for _, a := range p.addrs {
 		if a.Addr().Is4() {
@@ -262,6 +267,7 @@ func (p *Port) SetUp(up bool) {
 func (p *Port) SetAddrs(addrs []netip.Prefix) {
 	p.addrs = slices.Clone(addrs)
 	p.node.announce(p)
+	p.node.refreshTunnels()
 	p.node.sim.topologyChanged()
 }
 
@@ -276,6 +282,7 @@ func (p *Port) Remove() {
 	} else {
 		p.node.router.portGone(p)
 	}
+	p.node.refreshTunnels()
 }
 
 // localPort returns the interface that has address a, nil if a is not an address of the node.

@@ -15,6 +15,11 @@ type packet struct {
 	traced bool // every transmission is noted in Sim.hops
 	probe  probe.Packet
 	probed bool // probe is set
+
+	// Of an outer packet of a tunnel: the one inside, as Payload has it too, and what travels with it.
+	inner    *packet
+	innerTTL uint8
+	innerHop int32
 }
 
 func newPacket(d *ip.Packet) *packet {

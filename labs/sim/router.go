@@ -8,6 +8,7 @@ import (
 	"grove/daemon/router"
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/ipip"
 	"grove/labs/sim/plane"
 )
 
@@ -64,6 +65,7 @@ func (s *Sim) addRouter(name string, c *config.Config, fresh func() engine.Machi
 	r.reset()
 	n.router = r
 	n.lo.addrs = n.configured("lo")
+	r.makeTunnels()
 	return n
 }
 
@@ -114,6 +116,7 @@ func (r *Router) configure() {
 // Configure gives the router another configuration: addresses, routes and machines follow.
 func (r *Router) Configure(c *config.Config) {
 	r.config = c
+	r.makeTunnels()
 	for _, p := range r.node.Ports() {
 		if addrs := r.node.configured(p.name); !slices.Equal(addrs, p.addrs) {
 			p.SetAddrs(addrs)
@@ -291,6 +294,9 @@ func (r *Router) local(on *Port, p *packet, ttl uint8) {
 	switch p.Proto {
 	case engine.ProtoPIM:
 		r.planes[family(p.family())].Decapsulate(r.node.sim.Clock(), p.Src, p.Dst, p.Payload)
+	case ipip.Protocol:
+		r.leave(p, ttl)
+		return
 	case engine.ProtoIGMP:
 	default:
 		return
@@ -324,7 +330,7 @@ func (r *Router) send(e *engine.Send) {
 		}
 		p.size = p.Len()
 	}
-	if e.Dst.IsMulticast() {
+	if e.Dst.IsMulticast() || from.tunnel != nil {
 		s.transmit(from, nil, p, e.TTL, atSource)
 		return
 	}

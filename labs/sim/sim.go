@@ -86,6 +86,7 @@ type Stats struct {
 	TooBig    uint64 // larger than a link's MTU and not to be fragmented
 	Expired   uint64 // unicast packets whose TTL ended
 	NoRoute   uint64 // unicast packets without a way
+	Tunnel    uint64 // packets that an end of a tunnel dropped
 	Delivered uint64 // data packets given to members
 }
 

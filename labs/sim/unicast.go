@@ -35,7 +35,7 @@ const (
 func (r *Router) wanted() []route {
 	var routes []route
 	for _, p := range r.node.ports {
-		if p == nil || p.link == nil || !p.up {
+		if p == nil || p.link == nil || !p.up || p.tunnel != nil && !p.live {
 			continue
 		}
 		for _, a := range p.addrs {
@@ -77,7 +77,7 @@ func (r *Router) wanted() []route {
 // towards returns the interface over which a gateway is reached, nil if it is not.
 func (r *Router) towards(gateway netip.Addr, name string) *Port {
 	for _, p := range r.node.ports {
-		if p == nil || p.link == nil || !p.up || name != "" && p.name != name {
+		if p == nil || p.link == nil || !p.up || p.tunnel != nil && !p.live || name != "" && p.name != name {
 			continue
 		}
 		if !gateway.IsValid() || p.onLink(gateway) && (name != "" || !gateway.IsLinkLocalUnicast()) {
@@ -194,6 +194,10 @@ func (r *Router) give(out *Port, gateway netip.Addr, p *packet, ttl uint8, hop i
 	s := r.node.sim
 	if !out.live {
 		s.stats.LinkDown++
+		return
+	}
+	if out.tunnel != nil {
+		s.transmit(out, nil, p, ttl, hop)
 		return
 	}
 	to := out.link.owner(gateway, out)

@@ -78,7 +78,7 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(c.Machines()) == 0 {
+		if isHost(c) {
 			e.sim.AddHost(n.Name, sim.HostOptions{Config: c})
 			continue
 		}
@@ -88,6 +88,17 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 	e.cable(bridges)
 	e.sim.Run(0)
 	return e, nil
+}
+
+// isHost says whether a node without protocols is a host. One on several links is a router that knows no multicast.
+func isHost(c *config.Config) bool {
+	links := 0
+	for i := range c.Interfaces {
+		if c.Interfaces[i].Name != "lo" {
+			links++
+		}
+	}
+	return len(c.Machines()) == 0 && links <= 1
 }
 
 func (e *Engine) config(file string) (*config.Config, error) {
