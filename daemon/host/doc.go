@@ -6,10 +6,12 @@
 //
 // One, the loop (Run), owns the router and all state. It takes a batch of inputs, steps the machines with each, settles
 // them, carries out the effects, and sets one timer to the machines' deadline. The others only read: one per raw
-// socket, one per multicast routing socket, one for netlink. Tunnels that we encapsulate for have a goroutine each, and one for
-// all that arrives; what passes through them never enters the loop. What they read goes through an inbox with a bound for each
+// socket, one per multicast routing socket, one for netlink. What they read goes through an inbox with a bound for each
 // kind of input; a storm of upcalls fills its own bound and drops no protocol packet. Packets that the machines send leave
 // at the end of a batch, after the tables are written.
+//
+// Tunnels for which we encapsulate have a goroutine each for what is sent, and share one for what arrives: those packets
+// never enter the loop.
 //
 // # Files
 //

@@ -238,6 +238,21 @@ func TestTunnelPathMTU(t *testing.T) {
 	eventually(t, 5*time.Second, "two fragments", func() bool { return l.b.tunnel(t).Counts["received packets"] >= before+2 })
 }
 
+// What routers on the way say of outer packets is counted: that their TTL is too small, that the far end is not there.
+func TestTunnelComplaints(t *testing.T) {
+	testneed.Tool(t, "ip")
+	l := newTunneled(t, ", ttl: 1")
+	eventually(t, 5*time.Second, "word of the TTL", func() bool {
+		return l.a.tunnel(t).Counts["the path says: TTL exceeded"] > 0
+	})
+	l = newTunneled(t, ", ttl: 2")
+	l.meet(t)
+	l.r.Run("ip", "route", "add", "unreachable", outerB+"/32")
+	eventually(t, 10*time.Second, "word of the far end", func() bool {
+		return l.a.tunnel(t).Counts["the path says: unreachable"] > 0
+	})
+}
+
 // A way to the far end that leads through the tunnel is said, and nothing is sent; when it is mended all is well.
 func TestTunnelLoop(t *testing.T) {
 	testneed.Tool(t, "ip")
