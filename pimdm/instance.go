@@ -29,6 +29,11 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 	case engine.Configure:
 		if cfg, ok := e.Config.(Config); ok {
 			m.cfg = cfg.withDefaults()
+			if len(cfg.Interfaces) > 0 {
+				m.out = append(m.out, engine.Note{
+					From: m.id, Level: engine.Warning, Text: "dense mode is not finished: it routes nothing on its interfaces",
+				})
+			}
 		}
 	case engine.Creation:
 		m.out = append(m.out, engine.Decline{From: m.id, Key: e.Key})
