@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"time"
 
-	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 )
 
@@ -65,11 +64,6 @@ const (
 // limitsPerInterval is how many State Refresh messages of an (S,G) we let pass in a RefreshInterval by default: RFC 3973
 // leaves RefreshLimitInterval open, and an originator may be configured to a shorter interval than we are.
 const limitsPerInterval = 12
-
-var allMulticast = map[engine.Family]netip.Prefix{
-	engine.IPv4: netip.MustParsePrefix("224.0.0.0/4"),
-	engine.IPv6: netip.MustParsePrefix("ff00::/8"),
-}
 
 // withDefaults fills in what the configuration leaves out, so that the zero Config is one, too.
 func (c Config) withDefaults() Config {

@@ -3,10 +3,16 @@
 package pimdm
 
 import (
+	"net/netip"
 	"slices"
 
 	"grove/internal/engine"
 )
+
+var allMulticast = map[engine.Family]netip.Prefix{
+	engine.IPv4: netip.MustParsePrefix("224.0.0.0/4"),
+	engine.IPv6: netip.MustParsePrefix("ff00::/8"),
+}
 
 // This file is local membership: local_receiver_include and local_receiver_exclude of RFC 3973, section 4.1.3.
 
