@@ -106,13 +106,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c InterfaceConfig) withDefaults() InterfaceConfig {
-	set(&c.Metric, defaultMetric)
-	set(&c.Threshold, 1)
-	set(&c.MaxNeighbors, defaultMaxNeighbors)
-	return c
-}
-
 // set gives a value that is left out its default.
 func set[T comparable](v *T, otherwise T) {
 	var zero T
