@@ -29,7 +29,7 @@ Exit status, of every command but lab:
 		SilenceErrors: true,
 	}
 	root.SetVersionTemplate("grove {{.Version}}\n")
-	root.AddCommand(showCommand(), watchCommand(), sendCommand(), recvCommand(), configCommand(), labCommand())
+	root.AddCommand(showCommand(), watchCommand(), mrinfoCommand(), sendCommand(), recvCommand(), configCommand(), labCommand())
 	finish(root)
 	return root
 }
