@@ -10,6 +10,7 @@
 // # Known gaps
 //
 //   - The machine declines every flow and says so when it is configured: nothing is routed in dense mode.
-//   - Interfaces, neighbors, the MRIB, sending, receiving and the answers to Query (iface.go, neighbor.go, target.go,
-//     transmit.go, receive.go) are not written, so the files under the tag do not build yet, and have no tests.
+//   - It answers every Query, but has nothing to tell: no neighbor, no entry, and its interfaces are down.
+//   - Interfaces, neighbors, the MRIB, sending and receiving (iface.go, neighbor.go, target.go, transmit.go, receive.go) are
+//     not written, so the files under the tag do not build yet, and have no tests.
 package pimdm

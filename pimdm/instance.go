@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/neighbor"
 )
 
 // Machine is PIM-DM for one address family and one multicast routing table. It is an engine.Machine.
@@ -38,9 +39,36 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 	case engine.Creation:
 		m.out = append(m.out, engine.Decline{From: m.id, Key: e.Key})
 	case engine.Query:
-		m.out = append(m.out, engine.Answer{From: m.id, ID: e.ID, Err: "pimdm: unknown query " + e.What})
+		m.out = append(m.out, m.answer(e))
 	}
 	return m.out
+}
+
+// answer answers a Query. There are no entries and no neighbors: the configured interfaces are down.
+func (m *Machine) answer(q engine.Query) engine.Answer {
+	a := engine.Answer{From: m.id, ID: q.ID}
+	switch q.What {
+	case "neighbors":
+		a.Value = []neighbor.NeighborState{}
+	case "interfaces":
+		list := []InterfaceShow{}
+		for name, c := range engine.Sorted(m.cfg.Interfaces) {
+			list = append(list, InterfaceShow{
+				InterfaceState: neighbor.InterfaceState{Name: name, HelloPeriod: c.HelloPeriod}, SparseDense: c.Silent,
+				Threshold: c.Threshold, Sparse: c.Sparse, Boundary: c.Boundary,
+			})
+		}
+		a.Value = list
+	case "entries":
+		a.Value = []EntryShow{}
+	case "state-refresh":
+		a.Value = []StateRefreshShow{}
+	case "counts":
+		a.Value = map[string]uint64{}
+	default:
+		a.Err = "pimdm: unknown query " + q.What
+	}
+	return a
 }
 
 // Deadline is engine.Machine's.
