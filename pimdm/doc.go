@@ -12,5 +12,6 @@
 //   - The machine declines every flow and says so when it is configured: nothing is routed in dense mode.
 //   - It answers every Query, but has nothing to tell: no neighbor, no entry, and its interfaces are down.
 //   - Interfaces, neighbors, the MRIB, sending and receiving (iface.go, neighbor.go, target.go, transmit.go, receive.go) are
-//     not written, so the files under the tag do not build yet, and have no tests.
+//     not written, so the files under the tag do not build yet, and have no tests. Where
+//     they leave the RFC they say Departure; that becomes Deviation with a conformance map.
 package pimdm

@@ -94,7 +94,7 @@ func (e *entry) updateUpstream() {
 
 // directlyConnected is "S becomes directly connected", and what follows while it is: nobody is asked for anything.
 //
-// Deviation: the RFC leaves the machine in Pruned state, from which no event leads if olist(S,G) becomes non-NULL. Here the
+// Departure: the RFC leaves the machine in Pruned state, from which no event leads if olist(S,G) becomes non-NULL. Here the
 // state of a source on our own link is Forwarding, as it is if the entry begins there.
 func (e *entry) directlyConnected(becomes, want bool) {
 	u := &e.up
