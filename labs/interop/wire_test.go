@@ -116,9 +116,12 @@ func sendable(t *testing.T) []message {
 	families := []string{"ipv4", "ipv6"}
 
 	types, makers := encoders(t, "internal/pim/wire")
-	if len(types) != 5 || len(makers) != 1 {
+	if len(types) != 8 || len(makers) != 1 {
 		t.Errorf("PIM: messages %v, and %v", types, makers)
 	}
+	// Those of dense mode are not sent yet: its machine is not finished.
+	dense := []string{"Graft", "GraftAck", "StateRefresh"}
+	types = slices.DeleteFunc(types, func(name string) bool { return slices.Contains(dense, name) })
 	for _, f := range families {
 		for _, name := range append(types, makers...) {
 			add(f, name)
