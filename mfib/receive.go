@@ -177,7 +177,7 @@ func (m *Machine) wholePacket(k engine.Key, packet []byte) {
 }
 
 // handles says whether a component forwards on its own interfaces what comes up of a flow: one that taps does, as PIM-SM. For
-// the others mfib does it (forward.go).
+// the others mfib does it (inject.go).
 func (m *Machine) handles(c *component, k engine.Key) bool {
 	for _, key := range [...]engine.Key{k, engine.StarG(k.Group), {}} {
 		if e := m.entries[key]; e != nil {
