@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 import (
@@ -80,7 +78,7 @@ func (e *entry) receiveAssert(i *iface, a assert.Metric, timer time.Duration, wh
 		case !a.Infinite() && a.Better(o.assert.metric):
 			o.becomeAssertLoser(a, timer, "receive Preferred "+what)
 		case fromWinner:
-			// Departure: "a metric better than or equal to that of the current Assert winner". The winner's own that has
+			// Deviation: "a metric better than or equal to that of the current Assert winner". The winner's own that has
 			// become worse, but is still better than ours, is kept as RFC 7761 has it (Figure 8): what it was is no more.
 			o.setAssert(assert.Loser, a.Address, a, "receive "+what+" from Assert Winner")
 			e.m.timers.Set(&o.assert.timer, e.m.now.Add(timer))
@@ -177,7 +175,7 @@ func (o *oif) endAssert(cause string) {
 
 // updateAsserts makes the transition of a loser whose own metric has become better than the winner's.
 //
-// Departure: RFC 3973 has no such event; but lost_assert(S,G,I) is FALSE then, both routers forward, and neither would
+// Deviation: RFC 3973 has no such event; but lost_assert(S,G,I) is FALSE then, both routers forward, and neither would
 // assert. RFC 7761, Figure 8, has it.
 func (e *entry) updateAsserts() {
 	for _, o := range e.oifs {

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 import (
@@ -77,7 +75,7 @@ func (o *oif) receivePrune(holdtime time.Duration) {
 // received Prune_Hold_Time minus J/P_Override_Interval. A PruneEcho(S,G) MUST be sent on I if I has more than one PIM
 // neighbor."
 //
-// Departure: what is subtracted is the time that the Prune has been pending. It is the same where it was, and on a link
+// Deviation: what is subtracted is the time that the Prune has been pending. It is the same where it was, and on a link
 // with one neighbor, where it was not, packets do not flow again before the neighbor may prune them again.
 func (o *oif) prunePendingTimerExpires() {
 	m, d := o.e.m, o.down

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 import (
@@ -73,6 +71,13 @@ func (m *Machine) makeGroup(a netip.Addr) *group {
 	return g
 }
 
+// configureGroups works out anew what the configuration says of groups.
+func (m *Machine) configureGroups() {
+	for _, g := range engine.SortedAddrs(m.groups) {
+		g.configure()
+	}
+}
+
 // configure works out what the configuration says of the group.
 func (g *group) configure() {
 	dense, boundary := ifSet(0), ifSet(0)
@@ -90,6 +95,7 @@ func (g *group) configure() {
 	if dense != g.dense || boundary != g.boundary {
 		g.dense, g.boundary = dense, boundary
 		g.touch()
+		g.sayInterestLater()
 	}
 }
 
@@ -222,7 +228,7 @@ func (e *entry) update() {
 	e.updateOrigin()
 	e.sweep()
 	e.m.sayLater(e)
-	if e.idle() {
+	if e.idle() || usable(e.g) == 0 {
 		e.remove()
 	}
 }
@@ -262,10 +268,15 @@ func (e *entry) remove() {
 	m := e.m
 	e.gone = true
 	e.stop()
-	switch {
-	case e.said.wanted:
+	for _, o := range e.oifs {
+		o.endPrune("the entry goes")
+		o.endAssert("the entry goes")
+	}
+	e.sweep()
+	if e.said.wanted {
 		m.emit(engine.Unwant{Key: e.key()})
-	case e.asked:
+	}
+	if e.asked {
 		m.emit(engine.Decline{Key: e.key()})
 	}
 	if e.up.state != UpstreamNoInfo {

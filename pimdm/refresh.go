@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 import (
@@ -192,13 +190,8 @@ func (e *entry) stateRefreshTimerExpires() {
 		return
 	}
 	sr := wire.StateRefresh{
-		Group: wire.GroupOf(e.g.addr), Source: e.addr, Originator: e.rpf.iface.reachableAddr(),
-		Interval: m.cfg.RefreshInterval, TTL: m.cfg.RefreshTTL,
-	}
-	// "If the TTL of data packets from S to G are being recorded, then the TTL of each State Refresh message is set to the
-	// highest recorded TTL. Otherwise, the TTL is set to the configured State Refresh TTL."
-	if e.origin.ttl > 0 {
-		sr.TTL = e.origin.ttl
+		Group: wire.GroupOf(e.g.addr), Source: e.addr, Originator: e.originator(),
+		Interval: m.cfg.RefreshInterval, TTL: e.refreshTTL(),
 	}
 	// "This SHOULD be set to 1 by the State Refresh originator on every third State Refresh message" (section 4.7.10).
 	const third = 3
@@ -208,6 +201,23 @@ func (e *entry) stateRefreshTimerExpires() {
 	r.at, r.last = m.now, sr
 	e.forwardStateRefresh(sr, sr.TTL)
 	m.touch(e)
+}
+
+// originator returns what we say of ourselves as the originator. Another route to S may lead by no interface of ours.
+func (e *entry) originator() netip.Addr {
+	if e.rpf.iface == nil {
+		return netip.Addr{}
+	}
+	return e.rpf.iface.reachableAddr()
+}
+
+// refreshTTL: "If the TTL of data packets from S to G are being recorded, then the TTL of each State Refresh message is set
+// to the highest recorded TTL. Otherwise, the TTL is set to the configured State Refresh TTL."
+func (e *entry) refreshTTL() uint8 {
+	if e.origin.ttl > 0 {
+		return e.origin.ttl
+	}
+	return e.m.cfg.RefreshTTL
 }
 
 // endOrigin is "->NO Cancel SRT(S,G), SAT(S,G)".

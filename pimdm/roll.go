@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 // roll is a list of things that know their own place in it, so that joining and leaving take no time however long it

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package pimdm
 
 import (
@@ -50,16 +48,12 @@ type entry struct {
 	refresh *refresh // of State Refresh messages; nil: there were none
 
 	// alive runs while the source is known to send, or State Refresh messages say so.
-	alive engine.Timer
-	// arrived is where packets came in that have not been dealt with: the path to S is not known yet.
-	arrived ifSet
-	waiting []func() // messages that wait for the path
+	alive   engine.Timer
+	waiting []func() // packets and messages that wait for the path to S
 
 	said   row  // what we want of the forwarding table, as last said
 	placed bool // mfib has said Installed or Failed of it: we have been told what other protocols want
 	asked  bool // a Creation of mfib waits for its answer
-
-	queued []*item // what waits to be sent about the entry
 
 	born                    time.Time
 	packets, bytes, wrongIf uint64

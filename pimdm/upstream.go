@@ -1,9 +1,6 @@
-//go:build unfinished
-
 package pimdm
 
 import (
-	"net/netip"
 	"time"
 
 	"grove/internal/engine"
@@ -94,7 +91,7 @@ func (e *entry) updateUpstream() {
 
 // directlyConnected is "S becomes directly connected", and what follows while it is: nobody is asked for anything.
 //
-// Departure: the RFC leaves the machine in Pruned state, from which no event leads if olist(S,G) becomes non-NULL. Here the
+// Deviation: the RFC leaves the machine in Pruned state, from which no event leads if olist(S,G) becomes non-NULL. Here the
 // state of a source on our own link is Forwarding, as it is if the entry begins there.
 func (e *entry) directlyConnected(becomes, want bool) {
 	u := &e.up
@@ -279,5 +276,3 @@ func (n neighborID) id() engine.IfID {
 	}
 	return n.iface.id
 }
-
-func (n neighborID) valid() bool { return n.iface != nil && n.addr != netip.Addr{} }
