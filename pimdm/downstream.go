@@ -91,8 +91,8 @@ func (o *oif) prunePendingTimerExpires() {
 	m.touch(o.e)
 }
 
-// prune has the machine in Pruned state for a time, whatever it was: what a State Refresh says at startup.
-func (o *oif) prune(holdtime time.Duration, cause string) {
+// startPruned has the machine in Pruned state for a time, whatever it was: what a State Refresh says at startup.
+func (o *oif) startPruned(holdtime time.Duration, cause string) {
 	m := o.e.m
 	if o.down == nil {
 		o.down = &downstream{since: m.now}

@@ -158,6 +158,7 @@ func (m *Machine) entryOf(i *iface, src netip.Addr, g wire.Group, source netip.A
 // whenPathKnown does f when the path to the source is known: now, or later in the same batch of events.
 func (e *entry) whenPathKnown(f func()) {
 	if e.rpf.known {
+		e.updateRPF() // of a new entry
 		f()
 		return
 	}

@@ -62,7 +62,9 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 	m.timers.Fire(now)
 	m.update()
 	m.handle(ev)
-	m.update()
+	if !m.stopped { // after Shutdown rows stay as they are
+		m.update()
+	}
 	return m.out
 }
 

@@ -76,48 +76,62 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 		set := &jp.Groups[n]
 		// Joins come first: a Prune of the same flow in the same message is the last word.
 		for _, s := range set.Joined {
-			if e := m.listed(i, src, set.Group, s); e != nil {
-				e.whenPathKnown(func() {
-					if forUs {
-						e.receiveJoin(i, "receive Join(S,G)")
-					} else if i.bit == rpfInterface(e) {
-						e.seeJoin(to)
-					}
-				})
+			if k, ok := m.flow(i, src, set.Group, s); ok {
+				if e := m.entry(k); e != nil {
+					e.whenPathKnown(func() { e.join(i, forUs, to) })
+				}
 			}
 		}
 		for _, s := range set.Pruned {
-			e := m.listed(i, src, set.Group, s)
-			if e == nil && forUs && s.IsSG() {
-				// Of a flow of which we know nothing, a Prune is kept until the first packet comes.
-				e = m.entryOf(i, src, set.Group, s.Addr, "prune")
+			k, ok := m.flow(i, src, set.Group, s)
+			if !ok {
+				continue
+			}
+			e := m.entry(k)
+			if e == nil && forUs {
+				e = m.makeEntry(k) // the Prune is kept until the first packet comes
 			}
 			if e != nil {
-				e.whenPathKnown(func() {
-					if forUs {
-						e.receivePrune(i, jp.Holdtime)
-					} else if i.bit == rpfInterface(e) {
-						e.seePrune(to, jp.Holdtime)
-					}
-				})
+				e.whenPathKnown(func() { e.prune(i, forUs, to, jp.Holdtime) })
 			}
 		}
 	}
 }
 
-// listed returns the entry of a source in a message; nil if there is none, or the source is none that dense mode lists.
-func (m *Machine) listed(i *iface, src netip.Addr, g wire.Group, s wire.Source) *entry {
+// flow returns the flow of a source in a message; false if it is none that dense mode lists, or not dense mode's.
+func (m *Machine) flow(i *iface, src netip.Addr, g wire.Group, s wire.Source) (engine.Key, bool) {
+	k := engine.SG(s.Addr, g.Addr)
 	switch {
 	case covers(i.cfg.Sparse, g.Addr):
-		return nil // sparse mode's
+		return k, false // sparse mode's
 	case !s.IsSG():
 		m.drop(i, src, "join/prune of (*,G) or (S,G,rpt) in dense mode")
-		return nil
-	case !g.Single() || !validKey(engine.SG(s.Addr, g.Addr)):
+		return k, false
+	case !g.Single() || !validKey(k):
 		m.drop(i, src, "join/prune of no single routable flow")
-		return nil
+		return k, false
 	}
-	return m.entry(engine.SG(s.Addr, g.Addr))
+	return k, true
+}
+
+// join is a Join(S,G) to us, or to another router on RPF_interface(S).
+func (e *entry) join(i *iface, forUs bool, to neighborID) {
+	switch {
+	case forUs:
+		e.receiveJoin(i, "receive Join(S,G)")
+	case i.bit == rpfInterface(e):
+		e.seeJoin(to)
+	}
+}
+
+// prune is a Prune(S,G) to us, or to another router on RPF_interface(S).
+func (e *entry) prune(i *iface, forUs bool, to neighborID, holdtime time.Duration) {
+	switch {
+	case forUs:
+		e.receivePrune(i, holdtime)
+	case i.bit == rpfInterface(e):
+		e.seePrune(to, holdtime)
+	}
 }
 
 // receiveJoin is "Receive Join(S,G)" and "Receive Graft(S,G)" of the downstream machine, and "Receive Join or Graft" of the
@@ -154,14 +168,15 @@ func (m *Machine) receiveGraft(i *iface, src netip.Addr, msg *wire.Graft) {
 		set := &msg.Groups[n]
 		acked := wire.GroupSet{Group: set.Group}
 		for _, s := range set.Joined {
-			e := m.listed(i, src, set.Group, s)
-			switch {
-			case e == nil && (!s.IsSG() || covers(i.cfg.Sparse, set.Group.Addr)):
+			k, ok := m.flow(i, src, set.Group, s)
+			if !ok {
 				continue
-			case e != nil && e.rpf.known && i.bit == rpfInterface(e):
-				// The neighbor and we take each other for upstream: it is to try again when the routes are settled.
-				continue
-			case e != nil:
+			}
+			if e := m.entry(k); e != nil {
+				if e.rpf.known && i.bit == rpfInterface(e) {
+					// The neighbor and we take each other for upstream: it is to try again when the routes are settled.
+					continue
+				}
 				e.whenPathKnown(func() { e.receiveJoin(i, "receive Graft(S,G)") })
 			}
 			acked.Joined = append(acked.Joined, s)
@@ -180,8 +195,10 @@ func (m *Machine) receiveGraftAckMessage(i *iface, src netip.Addr, msg *wire.Gra
 	for n := range msg.Groups {
 		set := &msg.Groups[n]
 		for _, s := range set.Joined {
-			if e := m.listed(i, src, set.Group, s); e != nil {
-				e.receiveGraftAck(neighborID{i, src})
+			if k, ok := m.flow(i, src, set.Group, s); ok {
+				if e := m.entry(k); e != nil {
+					e.receiveGraftAck(neighborID{i, src})
+				}
 			}
 		}
 	}

@@ -51,10 +51,7 @@ func (e *entry) receiveStateRefresh(i *iface, src netip.Addr, sr *wire.StateRefr
 	if external(e) {
 		return
 	}
-	e.update() // RPF'(S) may be another now
-	if e.gone {
-		return
-	}
+	e.updateUpstream() // RPF'(S) may be another now
 	// Section 4.5.1, the pseudo-code from its beginning.
 	if i.bit != rpfInterface(e) || rpfNeighbor(e) != (neighborID{i, src}) {
 		m.counts.Add("state refresh not from RPF'(S)")
@@ -90,7 +87,7 @@ func (e *entry) establish(interval time.Duration) {
 	const times = 2
 	for slot := range (pimNbrs(e.m) & usable(e.g) &^ rpfInterface(e)).bits() {
 		if i := e.m.slots[slot]; i.nb.StateRefreshCapable() {
-			e.oif(i).prune(times*interval, "State Refresh at startup")
+			e.oif(i).startPruned(times*interval, "State Refresh at startup")
 		}
 	}
 	if !wanted(e) && !directlyConnected(e) {

@@ -132,6 +132,7 @@ func (m *Machine) path(p engine.Path) {
 func (e *entry) pathKnown() {
 	waiting := e.waiting
 	e.waiting = nil
+	e.updateRPF()
 	for _, f := range waiting {
 		if !e.gone {
 			f()
