@@ -105,13 +105,11 @@ func (e *entry) directlyConnected(becomes, want bool) {
 }
 
 // rpfNeighborChanges is "RPF'(S) Changes".
-//
-// Where RPF'(S) is nobody, no Graft can be sent: the machine forwards, and the neighbor that appears is a change again.
 func (e *entry) rpfNeighborChanges(rpf neighborID, connected, want bool, cause string) {
 	u := &e.up
 	e.m.timers.Stop(&u.ot)
 	switch {
-	case want && rpf == neighborID{}, connected:
+	case connected:
 		e.m.timers.Stop(&u.plt)
 		e.becomeForwarding(cause)
 	case want:
@@ -134,9 +132,15 @@ func (e *entry) becomePruned(rpf neighborID, cause string) {
 }
 
 // becomeAckPending is "->AP Send Graft(S,G) Set GRT(S,G)", and cancels PLT(S,G).
+//
+// Where RPF'(S) is nobody, no Graft can be sent: the machine forwards, and the neighbor that appears is a change again.
 func (e *entry) becomeAckPending(rpf neighborID, cause string) {
 	u := &e.up
 	e.m.timers.Stop(&u.plt)
+	if rpf == (neighborID{}) {
+		e.becomeForwarding(cause)
+		return
+	}
 	e.setUpstream(AckPending, cause)
 	u.retries = 0
 	e.sendGraft(rpf)
