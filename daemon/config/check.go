@@ -59,7 +59,7 @@ func (r *reader) gateway(n ast.Node) (netip.Addr, bool) {
 // checkInterface checks what stands below one interface.
 func (r *reader) checkInterface(at places, i *Interface, name ast.Node) {
 	r.checkTunnelInterface(at, i.Name)
-	protocols := []string{"igmp", "mld", "pim", "pim6"}
+	protocols := []string{"igmp", "mld", "pim", "pim6", "dvmrp"}
 	any := false
 	for _, p := range protocols {
 		if !at.has(p) {
@@ -70,6 +70,10 @@ func (r *reader) checkInterface(at places, i *Interface, name ast.Node) {
 			r.fault(at.keyOf(p), p+" on lo, where no other router or host is", "no protocol on lo",
 				"remove it: an address of lo is reachable, and can be an RP, without")
 		}
+	}
+	if at.has("pim") && at.has("dvmrp") {
+		r.fault(at.keyOf("dvmrp"), "pim and dvmrp on one interface", "one of them: an interface belongs to one routing protocol (RFC 2715)",
+			"remove one; this router may run the other on another interface")
 	}
 	if at.has("multicast") && !any {
 		r.fault(at.keyOf("multicast"), "multicast on an interface that routes none", "igmp, mld, pim, pim6 or dvmrp beside it", "remove it or enable one")

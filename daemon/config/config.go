@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
 	"grove/internal/rib"
@@ -26,6 +27,7 @@ type Config struct {
 	Distances       map[string]uint32 // administrative distances, by origin of a route
 
 	PIM4, PIM6 PIM
+	DVMRP      dvmrp.Config // without Interfaces
 	MFIB       MFIB
 
 	API API
@@ -42,6 +44,8 @@ type Interface struct {
 	MLD  *igmp.InterfaceConfig
 	PIM  *PIMInterface // PIM for IPv4
 	PIM6 *PIMInterface // PIM for IPv6
+	// DVMRP is a protocol of IPv4. Threshold and Boundary stand in Multicast.
+	DVMRP *dvmrp.InterfaceConfig
 
 	Multicast Multicast
 }
@@ -49,7 +53,7 @@ type Interface struct {
 // Enabled says whether any protocol of family f runs on the interface.
 func (i *Interface) Enabled(f engine.Family) bool {
 	if f == engine.IPv4 {
-		return i.IGMP != nil || i.PIM != nil
+		return i.IGMP != nil || i.PIM != nil || i.DVMRP != nil
 	}
 	return i.MLD != nil || i.PIM6 != nil
 }

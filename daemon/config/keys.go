@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"grove/dvmrp"
 	"grove/internal/engine"
 	"grove/internal/rib"
 )
@@ -25,10 +26,10 @@ func defaults() *Config {
 	return &Config{
 		TimeScale: 1,
 		Distances: map[string]uint32{
-			"connected": 0, "static": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120, "kernel": 1,
+			"connected": 0, "static": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120, "kernel": 1, "dvmrp": 0,
 		},
 		PIM4: defaultPIM(engine.IPv4),
-		PIM6: defaultPIM(engine.IPv6),
+		PIM6: defaultPIM(engine.IPv6), DVMRP: defaultDVMRP(),
 		MFIB: MFIB{
 			MaxEntries: 1_000_000, MaxNegative: 100_000, NegativeLife: time.Minute, CheckInterval: 4 * time.Second, UpcallRate: 5000,
 			MaxGroups: 100_000, MaxHeld: 4096, MaxHeldPerEntry: 32,
@@ -49,10 +50,12 @@ var (
 	apiKeys       []key[API]
 	logKeys       []key[Log]
 	bothPIMKeys   []key[Config]
-	distanceWords = []string{"connected", "static", "bgp", "ospf", "isis", "rip", "kernel"}
+	distanceWords = []string{"connected", "static", "bgp", "ospf", "isis", "rip", "kernel", "dvmrp"}
 )
 
 func init() {
+	initDVMRPInterfaceKeys()
+	initDVMRPKeys()
 	initInterfaceKeys()
 	initPIMKeys()
 	initTunnelKeys()
@@ -176,13 +179,15 @@ func init() {
 			mrouteKeys, func(v *Config) *[]rib.StaticRoute { return &v.MulticastRoutes }, (*reader).checkMulticastRoute),
 		{
 			name: "distances", takes: "whole numbers from 0 to 255, by origin of a route",
-			def: "connected 0, static 1, kernel 1, bgp 20, ospf 110, isis 115, rip 120; others 254",
+			def: "connected 0, dvmrp 0, static 1, kernel 1, bgp 20, ospf 110, isis 115, rip 120; others 254",
 			doc: "Administrative distances: which of several unicast routes wins, and the metric preference of an Assert. " +
 				"The origin is the kernel's name of the protocol that added the route (ip route shows it as proto).",
 			read: readDistances, print: printDistances,
 		},
 		section("pim", "PIM on the whole router. It runs on the interfaces that have pim or pim6.", bothPIMKeys,
 			func(v *Config) *Config { return v }, nil),
+		section("dvmrp", "DVMRP, version 3, on the whole router. It runs on the interfaces that have dvmrp.", dvmrpKeys,
+			func(v *Config) *dvmrp.Config { return &v.DVMRP }, (*reader).checkDVMRP),
 		section("mfib", "The forwarding tables of both families.", mfibKeys, func(v *Config) *MFIB { return &v.MFIB },
 			func(r *reader, at places, v *MFIB) {
 				if at.good("max-entries", "max-negative") && v.MaxNegative > v.MaxEntries && at.has("max-negative") {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
 )
@@ -83,6 +84,9 @@ func initInterfaceKeys() {
 			func(v *Interface) **PIMInterface { return &v.PIM }, defaultPIMInterface, (*reader).checkPIMInterface),
 		enable("pim6", "PIM for IPv6.", pimInterfaceKeys,
 			func(v *Interface) **PIMInterface { return &v.PIM6 }, defaultPIMInterface, (*reader).checkPIMInterface),
+		enable("dvmrp", "DVMRP, version 3 (draft-ietf-idmr-dvmrp-v3-11), for IPv4.", dvmrpInterfaceKeys,
+			func(v *Interface) **dvmrp.InterfaceConfig { return &v.DVMRP }, defaultDVMRPInterface,
+			func(*reader, places, *dvmrp.InterfaceConfig) {}),
 		{
 			name: "multicast", doc: "What holds for all multicast on the interface.", sub: refer(multicastKeys),
 			read: func(r *reader, n ast.Node, v *Interface) { readSection(r, n, multicastKeys, &v.Multicast) },

@@ -33,7 +33,7 @@ func (c *Config) Machines() map[engine.MachineID]any {
 			MaxHeldPerEntry: c.MFIB.MaxHeldPerEntry,
 		}
 		members := igmp.Config{Interfaces: make(map[string]igmp.InterfaceConfig)}
-		sparse, dense := c.pimsm(f), c.pimdm(f)
+		sparse, dense, vector := c.pimsm(f), c.pimdm(f), c.dvmrp()
 		for i := range c.Interfaces {
 			iface := &c.Interfaces[i]
 			if !iface.Enabled(f) {
@@ -63,6 +63,10 @@ func (c *Config) Machines() map[engine.MachineID]any {
 					}
 				}
 			}
+			if iface.DVMRP != nil && f == engine.IPv4 {
+				entry.Owner = engine.DVMRP
+				vector.Interfaces[iface.Name] = iface.dvmrpInterface()
+			}
 			if host != nil {
 				members.Interfaces[iface.Name] = c.scaledIGMP(*host)
 			}
@@ -81,6 +85,9 @@ func (c *Config) Machines() map[engine.MachineID]any {
 		}
 		if len(dense.Interfaces) > 0 {
 			machines[c.id(engine.PIMDM, f)] = dense
+		}
+		if len(vector.Interfaces) > 0 {
+			machines[c.id(engine.DVMRP, f)] = vector
 		}
 	}
 	return machines

@@ -22,7 +22,7 @@ func TestEveryFieldIsReachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := Parse("plain", []byte("table: 7\ninterfaces: {eth0.100: {igmp: {}, mld: {}, pim: {mode: sparse-dense}, pim6: {mode: sparse-dense}}}"))
+	plain, err := Parse("plain", []byte("table: 7\ninterfaces: {eth0.100: {igmp: {}, mld: {}, pim: {mode: sparse-dense}, pim6: {mode: sparse-dense}}, eth2: {dvmrp: {}}}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,11 @@ func TestEveryFieldIsReachable(t *testing.T) {
 			}
 			return
 		case reflect.Map:
-			if k := reflect.ValueOf("eth0.100"); a.Type().Elem().Kind() == reflect.Struct {
+			k := reflect.ValueOf("eth0.100")
+			if strings.HasPrefix(path, "dvmrp") {
+				k = reflect.ValueOf("eth2")
+			}
+			if a.Type().Elem().Kind() == reflect.Struct {
 				note(path, a.MapIndex(k), b.MapIndex(k))
 				return
 			}
@@ -53,7 +57,7 @@ func TestEveryFieldIsReachable(t *testing.T) {
 	}
 	// These follow from the protocols that are enabled, and pimdm makes the last of its own settings.
 	follows := map[string]bool{"mfib.Interfaces.Owner": true, "pimsm.Interfaces.Silent": true, "pimdm.Interfaces.Config.Silent": true,
-		"pimdm.Interfaces.Config.StateRefreshInterval": true}
+		"pimdm.Interfaces.Config.StateRefreshInterval": true, "dvmrp.SecondOnWire": true}
 	for path, ok := range reached {
 		if !ok && !follows[path] {
 			t.Errorf("no key of full.yml reaches %s", path)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
 	"grove/internal/rib"
@@ -67,6 +68,8 @@ func newMachine(id engine.MachineID, rng *rand.Rand) engine.Machine {
 		return pimsm.New(id, rng)
 	case engine.PIMDM:
 		return pimdm.New(id, rng)
+	case engine.DVMRP:
+		return dvmrp.New(id, rng)
 	}
 	panic(fmt.Sprintf("router: no machine speaks %q", id.Protocol))
 }
@@ -85,6 +88,9 @@ func withoutInterfaces(config any) any {
 		c.Interfaces, c.RPs = nil, nil
 		return c
 	case pimdm.Config:
+		c.Interfaces = nil
+		return c
+	case dvmrp.Config:
 		c.Interfaces = nil
 		return c
 	}
