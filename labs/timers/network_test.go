@@ -23,6 +23,8 @@ type network struct {
 	family engine.Family
 	seed   uint64
 	ssm    bool // the group is source-specific
+	// dense is what stands at pim.ipv4 or pim.ipv6 of each router; if it is not empty they speak dense mode.
+	dense map[string]string
 
 	sent, heard []message
 	// edit sees what a router is about to send, and may change it; false: it is not sent.
@@ -44,7 +46,18 @@ type message struct {
 // routers, with nothing configured that has a default.
 func build(t *testing.T, f engine.Family, seed uint64, layout string) *network {
 	t.Helper()
-	n := &network{t: t, family: f, seed: seed}
+	return (&network{t: t, family: f, seed: seed}).build(layout)
+}
+
+// buildDense makes a network of routers in dense mode. Of a router in pim, the value is what stands at pim.ipv4 or pim.ipv6.
+func buildDense(t *testing.T, f engine.Family, layout string, pim map[string]string) *network {
+	t.Helper()
+	return (&network{t: t, family: f, seed: 1, dense: pim}).build(layout)
+}
+
+func (n *network) build(layout string) *network {
+	t, seed := n.t, n.seed
+	t.Helper()
 	n.Sim = sim.New(seed, sim.Options{})
 	ends, costs := map[string][]sim.End{}, map[string]int{}
 	var links []string
@@ -99,9 +112,13 @@ func (n *network) config(name string, links []string, members string) string {
 	var b strings.Builder
 	b.WriteString("interfaces:\n")
 	for _, l := range links {
-		addr, protocols := fmt.Sprintf("10.0.%d.%d/24", l[0]-'a', number), "pim: {}, igmp: "+members
+		pim := "{}"
+		if n.dense != nil {
+			pim = "{mode: dense}"
+		}
+		addr, protocols := fmt.Sprintf("10.0.%d.%d/24", l[0]-'a', number), "pim: "+pim+", igmp: "+members
 		if n.family == engine.IPv6 {
-			addr, protocols = fmt.Sprintf("2001:db8:%d::%d/64", l[0]-'a', number), "pim6: {}, mld: "+members
+			addr, protocols = fmt.Sprintf("2001:db8:%d::%d/64", l[0]-'a', number), "pim6: "+pim+", mld: "+members
 		}
 		if host {
 			protocols = ""
@@ -114,6 +131,14 @@ func (n *network) config(name string, links []string, members string) string {
 			lo = fmt.Sprintf("2001:db8:ff::%d/128", number)
 		}
 		fmt.Fprintf(&b, "  lo: {addresses: [%q]}\n", lo)
+		if n.dense != nil {
+			options := n.dense[name]
+			if options == "" {
+				options = "{}"
+			}
+			fmt.Fprintf(&b, "pim: {%v: %s}\n", n.family, options)
+			return b.String()
+		}
 		fmt.Fprintf(&b, "pim: {ipv4: {rp: [{address: 10.255.0.1}]}, ipv6: {rp: [{address: %q}]}}\n", "2001:db8:ff::1")
 	}
 	return b.String()

@@ -11,6 +11,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 	"grove/mfib"
+	"grove/pimdm"
 	"grove/pimsm"
 )
 
@@ -54,6 +55,15 @@ var timers = []timer{
 	{"Assert_Time", "7761 4.11", 180 * second, "pimsm.Config.AssertTime", assertTime},
 	{"Assert_Override_Interval", "7761 4.11", 3 * second, "pimsm.Config.AssertOverride", assertOverride},
 
+	// PIM-DM.
+	{"Prune Hold Time", "3973 4.8", 210 * second, "pimdm.Config.PruneHoldtime", pruneHoldtime},
+	{"t_limit", "3973 4.8", 210 * second, "pimdm.Config.PruneLimit", pruneLimit},
+	{"Graft_Retry_Period", "3973 4.8", 3 * second, "pimdm.Config.GraftRetryPeriod", graftRetry},
+	{"Assert_Time in dense mode", "3973 4.8", 180 * second, "pimdm.Config.AssertTime", denseAssertTime},
+	{"SourceLifetime", "3973 4.8", 210 * second, "pimdm.Config.SourceLifetime", sourceLifetime},
+	{"StateRefreshInterval", "3973 4.8", 60 * second, "pimdm.Config.RefreshInterval", refreshInterval},
+	{"RefreshLimitInterval", "3973 4.8", 5 * second, "pimdm.Config.RefreshLimit", refreshLimit},
+
 	// IGMP and MLD: the numbers of RFC 3376, section 8, are those of RFC 3810, section 9.
 	{"Query Interval", "3376 8.2", 125 * second, "igmp.InterfaceConfig.QueryInterval", queryInterval},
 	{"Query Response Interval", "3376 8.3", 10 * second, "igmp.InterfaceConfig.QueryResponseInterval", queryResponse},
@@ -74,7 +84,7 @@ var timers = []timer{
 
 // configs are the configurations that hold timers.
 var configs = []any{
-	pimsm.Config{}, neighbor.Config{}, igmp.InterfaceConfig{}, igmp.HostConfig{}, mfib.Config{}, mfib.InterfaceConfig{},
+	pimsm.Config{}, pimdm.Config{}, neighbor.Config{}, igmp.InterfaceConfig{}, igmp.HostConfig{}, mfib.Config{}, mfib.InterfaceConfig{},
 }
 
 func TestTimers(t *testing.T) {
@@ -128,6 +138,12 @@ func TestDefaults(t *testing.T) {
 			t.Fatalf("time-scale %v", c.TimeScale)
 		}
 		values := map[string]reflect.Value{}
+		n.dense = map[string]string{}
+		d, err := config.Parse("r1", []byte(n.config("r1", []string{"a"}, "{}")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values["pimdm.Config"] = reflect.ValueOf(d.Machines()[engine.MachineID{Protocol: engine.PIMDM, Family: f}])
 		for id, m := range c.Machines() {
 			if id.Family != f {
 				continue
