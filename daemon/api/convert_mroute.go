@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "grove/daemon/api/grove/v1"
+	"grove/dvmrp"
 	"grove/internal/engine"
 	"grove/mfib"
 	"grove/pimdm"
@@ -17,6 +18,7 @@ type Routes struct {
 	Sparse []pimsm.EntryShow // pimsm: "entries"
 	Joins  []pimsm.DownstreamShow
 	Dense  []pimdm.EntryShow // pimdm: "entries"
+	DVMRP  []dvmrp.EntryShow // dvmrp: "entries"
 	Rows   []mfib.Entry      // mfib: "entries"
 }
 
@@ -32,6 +34,7 @@ func MroutesResponse(routes Routes) *pb.ListMroutesResponse {
 	type parts struct {
 		sparse *pimsm.EntryShow
 		dense  *pimdm.EntryShow
+		vector *dvmrp.EntryShow
 		row    *mfib.Entry
 	}
 	all := make(map[engine.Key]*parts, len(routes.Rows))
@@ -49,6 +52,9 @@ func MroutesResponse(routes Routes) *pb.ListMroutesResponse {
 	for i := range routes.Dense {
 		of(routes.Dense[i].Key).dense = &routes.Dense[i]
 	}
+	for i := range routes.DVMRP {
+		of(routes.DVMRP[i].Key).vector = &routes.DVMRP[i]
+	}
 	for i := range routes.Rows {
 		of(routes.Rows[i].Key).row = &routes.Rows[i]
 	}
@@ -64,6 +70,9 @@ func MroutesResponse(routes Routes) *pb.ListMroutesResponse {
 		}
 		if p.dense != nil {
 			ofDense(m, p.dense)
+		}
+		if p.vector != nil {
+			ofDVMRP(m, p.vector)
 		}
 		if p.row != nil {
 			ofTable(m, p.row)

@@ -61,9 +61,9 @@ var enableWith = map[engine.MachineID]string{
 	{Protocol: engine.DVMRP, Family: engine.IPv4}: "dvmrp",
 	{Protocol: engine.IGMP, Family: engine.IPv4}:  "igmp",
 	{Protocol: engine.IGMP, Family: engine.IPv6}:  "mld",
-	{Protocol: engine.MFIB, Family: engine.IPv4}:  "igmp or pim",
+	{Protocol: engine.MFIB, Family: engine.IPv4}:  "igmp, pim or dvmrp",
 	{Protocol: engine.MFIB, Family: engine.IPv6}:  "mld or pim6",
-	{Protocol: engine.RIB, Family: engine.IPv4}:   "igmp or pim",
+	{Protocol: engine.RIB, Family: engine.IPv4}:   "igmp, pim or dvmrp",
 	{Protocol: engine.RIB, Family: engine.IPv6}:   "mld or pim6",
 }
 

@@ -7,6 +7,7 @@ import (
 	"connectrpc.com/connect"
 
 	pb "grove/daemon/api/grove/v1"
+	"grove/dvmrp"
 	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 	"grove/mfib"
@@ -146,6 +147,11 @@ func (s *server) ListMroutes(ctx context.Context, req *connect.Request[pb.ListMr
 	}
 	if a.runs(engine.PIMDM, f) {
 		if all.Dense, err = query[[]pimdm.EntryShow](ctx, a, engine.PIMDM, f, "entries", group); err != nil {
+			return nil, err
+		}
+	}
+	if a.runs(engine.DVMRP, f) {
+		if all.DVMRP, err = query[[]dvmrp.EntryShow](ctx, a, engine.DVMRP, f, "entries", group); err != nil {
 			return nil, err
 		}
 	}

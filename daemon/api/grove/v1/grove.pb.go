@@ -338,7 +338,7 @@ type Mroute struct {
 	RpfNeighbor       string                 `protobuf:"bytes,9,opt,name=rpf_neighbor,json=rpfNeighbor,proto3" json:"rpf_neighbor,omitempty"`                   // RPF'
 	RpfByAssert       bool                   `protobuf:"varint,10,opt,name=rpf_by_assert,json=rpfByAssert,proto3" json:"rpf_by_assert,omitempty"`               // an Assert made it that
 	Outgoing          []*MrouteOutgoing      `protobuf:"bytes,11,rep,name=outgoing,proto3" json:"outgoing,omitempty"`
-	Upstream          string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"` // "Joined", "NotJoined"; of dense mode "NoInfo", "Forwarding", "Pruned", "AckPending"
+	Upstream          string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"` // "Joined", "NotJoined"; of dense mode "NoInfo", "Forwarding", "Pruned", "AckPending", of DVMRP "Grafting"
 	JoinTimer         *durationpb.Duration   `protobuf:"bytes,13,opt,name=join_timer,json=joinTimer,proto3" json:"join_timer,omitempty"`
 	Rp                string                 `protobuf:"bytes,14,opt,name=rp,proto3" json:"rp,omitempty"`
 	WeAreRp           bool                   `protobuf:"varint,15,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
@@ -360,16 +360,17 @@ type Mroute struct {
 	Bytes          uint64               `protobuf:"varint,29,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	WrongInterface uint64               `protobuf:"varint,30,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"` // of the packets, those that came in elsewhere
 	// Of dense mode:
-	Dense         bool                 `protobuf:"varint,31,opt,name=dense,proto3" json:"dense,omitempty"`                                  // the owner floods and prunes
-	External      bool                 `protobuf:"varint,32,opt,name=external,proto3" json:"external,omitempty"`                            // the source is reached by another protocol of this router (RFC 2715): dense mode has no upstream state
-	OthersWant    bool                 `protobuf:"varint,33,opt,name=others_want,json=othersWant,proto3" json:"others_want,omitempty"`      // another protocol of this router wants the packets
-	Downstream    []*MrouteDownstream  `protobuf:"bytes,34,rep,name=downstream,proto3" json:"downstream,omitempty"`                         // what flood and prune protocols know of each interface
-	PruneLimit    *durationpb.Duration `protobuf:"bytes,35,opt,name=prune_limit,json=pruneLimit,proto3" json:"prune_limit,omitempty"`       // Prune Limit Timer
-	GraftRetry    *durationpb.Duration `protobuf:"bytes,36,opt,name=graft_retry,json=graftRetry,proto3" json:"graft_retry,omitempty"`       // Graft Retry Timer
-	Originator    bool                 `protobuf:"varint,37,opt,name=originator,proto3" json:"originator,omitempty"`                        // of State Refresh messages
-	SourceActive  *durationpb.Duration `protobuf:"bytes,38,opt,name=source_active,json=sourceActive,proto3" json:"source_active,omitempty"` // Source Active Timer
-	StateRefresh  *durationpb.Duration `protobuf:"bytes,39,opt,name=state_refresh,json=stateRefresh,proto3" json:"state_refresh,omitempty"` // State Refresh Timer
-	Protocols     []string             `protobuf:"bytes,40,rep,name=protocols,proto3" json:"protocols,omitempty"`                           // all that want the entry, the owner first
+	Dense         bool                 `protobuf:"varint,31,opt,name=dense,proto3" json:"dense,omitempty"`                                     // the owner floods and prunes
+	External      bool                 `protobuf:"varint,32,opt,name=external,proto3" json:"external,omitempty"`                               // the source is reached by another protocol of this router (RFC 2715): dense mode has no upstream state
+	OthersWant    bool                 `protobuf:"varint,33,opt,name=others_want,json=othersWant,proto3" json:"others_want,omitempty"`         // another protocol of this router wants the packets
+	Downstream    []*MrouteDownstream  `protobuf:"bytes,34,rep,name=downstream,proto3" json:"downstream,omitempty"`                            // what flood and prune protocols know of each interface
+	PruneLimit    *durationpb.Duration `protobuf:"bytes,35,opt,name=prune_limit,json=pruneLimit,proto3" json:"prune_limit,omitempty"`          // Prune Limit Timer
+	GraftRetry    *durationpb.Duration `protobuf:"bytes,36,opt,name=graft_retry,json=graftRetry,proto3" json:"graft_retry,omitempty"`          // Graft Retry Timer
+	Originator    bool                 `protobuf:"varint,37,opt,name=originator,proto3" json:"originator,omitempty"`                           // of State Refresh messages
+	SourceActive  *durationpb.Duration `protobuf:"bytes,38,opt,name=source_active,json=sourceActive,proto3" json:"source_active,omitempty"`    // Source Active Timer
+	StateRefresh  *durationpb.Duration `protobuf:"bytes,39,opt,name=state_refresh,json=stateRefresh,proto3" json:"state_refresh,omitempty"`    // State Refresh Timer
+	Protocols     []string             `protobuf:"bytes,40,rep,name=protocols,proto3" json:"protocols,omitempty"`                              // all that want the entry, the owner first
+	PruneLifetime *durationpb.Duration `protobuf:"bytes,41,opt,name=prune_lifetime,json=pruneLifetime,proto3" json:"prune_lifetime,omitempty"` // of DVMRP: what is left of the Prune that we sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -680,6 +681,13 @@ func (x *Mroute) GetStateRefresh() *durationpb.Duration {
 func (x *Mroute) GetProtocols() []string {
 	if x != nil {
 		return x.Protocols
+	}
+	return nil
+}
+
+func (x *Mroute) GetPruneLifetime() *durationpb.Duration {
+	if x != nil {
+		return x.PruneLifetime
 	}
 	return nil
 }
@@ -1985,6 +1993,1203 @@ func (x *PIMStateRefresh) GetSent() uint64 {
 	return 0
 }
 
+type ListDVMRPNeighborsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPNeighborsRequest) Reset() {
+	*x = ListDVMRPNeighborsRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPNeighborsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPNeighborsRequest) ProtoMessage() {}
+
+func (x *ListDVMRPNeighborsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPNeighborsRequest.ProtoReflect.Descriptor instead.
+func (*ListDVMRPNeighborsRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListDVMRPNeighborsRequest) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+type ListDVMRPNeighborsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Neighbors     []*DVMRPNeighbor       `protobuf:"bytes,2,rep,name=neighbors,proto3" json:"neighbors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPNeighborsResponse) Reset() {
+	*x = ListDVMRPNeighborsResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPNeighborsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPNeighborsResponse) ProtoMessage() {}
+
+func (x *ListDVMRPNeighborsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPNeighborsResponse.ProtoReflect.Descriptor instead.
+func (*ListDVMRPNeighborsResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListDVMRPNeighborsResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListDVMRPNeighborsResponse) GetNeighbors() []*DVMRPNeighbor {
+	if x != nil {
+		return x.Neighbors
+	}
+	return nil
+}
+
+type DVMRPNeighbor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`           // "3.255"
+	Capabilities  string                 `protobuf:"bytes,4,opt,name=capabilities,proto3" json:"capabilities,omitempty"` // "prune genid mtrace netmask"
+	GenerationId  uint32                 `protobuf:"varint,5,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	TwoWay        bool                   `protobuf:"varint,6,opt,name=two_way,json=twoWay,proto3" json:"two_way,omitempty"` // our address is in its Probes
+	Uptime        *durationpb.Duration   `protobuf:"bytes,7,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	Expires       *durationpb.Duration   `protobuf:"bytes,8,opt,name=expires,proto3" json:"expires,omitempty"`
+	Routes        uint32                 `protobuf:"varint,9,opt,name=routes,proto3" json:"routes,omitempty"`        // for which it is the upstream neighbor
+	Dependent     uint32                 `protobuf:"varint,10,opt,name=dependent,proto3" json:"dependent,omitempty"` // routes for which it depends on us
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DVMRPNeighbor) Reset() {
+	*x = DVMRPNeighbor{}
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPNeighbor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPNeighbor) ProtoMessage() {}
+
+func (x *DVMRPNeighbor) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPNeighbor.ProtoReflect.Descriptor instead.
+func (*DVMRPNeighbor) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DVMRPNeighbor) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPNeighbor) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *DVMRPNeighbor) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *DVMRPNeighbor) GetCapabilities() string {
+	if x != nil {
+		return x.Capabilities
+	}
+	return ""
+}
+
+func (x *DVMRPNeighbor) GetGenerationId() uint32 {
+	if x != nil {
+		return x.GenerationId
+	}
+	return 0
+}
+
+func (x *DVMRPNeighbor) GetTwoWay() bool {
+	if x != nil {
+		return x.TwoWay
+	}
+	return false
+}
+
+func (x *DVMRPNeighbor) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
+func (x *DVMRPNeighbor) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *DVMRPNeighbor) GetRoutes() uint32 {
+	if x != nil {
+		return x.Routes
+	}
+	return 0
+}
+
+func (x *DVMRPNeighbor) GetDependent() uint32 {
+	if x != nil {
+		return x.Dependent
+	}
+	return 0
+}
+
+type ListDVMRPInterfacesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPInterfacesRequest) Reset() {
+	*x = ListDVMRPInterfacesRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPInterfacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPInterfacesRequest) ProtoMessage() {}
+
+func (x *ListDVMRPInterfacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPInterfacesRequest.ProtoReflect.Descriptor instead.
+func (*ListDVMRPInterfacesRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
+}
+
+type ListDVMRPInterfacesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Interfaces    []*DVMRPInterface      `protobuf:"bytes,2,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPInterfacesResponse) Reset() {
+	*x = ListDVMRPInterfacesResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPInterfacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPInterfacesResponse) ProtoMessage() {}
+
+func (x *ListDVMRPInterfacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPInterfacesResponse.ProtoReflect.Descriptor instead.
+func (*ListDVMRPInterfacesResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListDVMRPInterfacesResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListDVMRPInterfacesResponse) GetInterfaces() []*DVMRPInterface {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+type DVMRPInterface struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Running       bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Metric        uint32                 `protobuf:"varint,4,opt,name=metric,proto3" json:"metric,omitempty"`
+	Threshold     uint32                 `protobuf:"varint,5,opt,name=threshold,proto3" json:"threshold,omitempty"`
+	PointToPoint  bool                   `protobuf:"varint,6,opt,name=point_to_point,json=pointToPoint,proto3" json:"point_to_point,omitempty"` // all messages go to 224.0.0.4
+	Tunnel        string                 `protobuf:"bytes,7,opt,name=tunnel,proto3" json:"tunnel,omitempty"`                                    // the remote end of a tunnel
+	Leaf          bool                   `protobuf:"varint,8,opt,name=leaf,proto3" json:"leaf,omitempty"`                                       // no neighbors
+	GenerationId  uint32                 `protobuf:"varint,9,opt,name=generation_id,json=generationId,proto3" json:"generation_id,omitempty"`
+	Neighbors     uint32                 `protobuf:"varint,10,opt,name=neighbors,proto3" json:"neighbors,omitempty"`
+	Dependents    uint32                 `protobuf:"varint,11,opt,name=dependents,proto3" json:"dependents,omitempty"` // pairs of a route and a neighbor
+	Forwarding    uint32                 `protobuf:"varint,12,opt,name=forwarding,proto3" json:"forwarding,omitempty"` // routes for which we are the designated forwarder here
+	NextProbe     *durationpb.Duration   `protobuf:"bytes,13,opt,name=next_probe,json=nextProbe,proto3" json:"next_probe,omitempty"`
+	Boundary      []string               `protobuf:"bytes,14,rep,name=boundary,proto3" json:"boundary,omitempty"` // prefixes of groups
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DVMRPInterface) Reset() {
+	*x = DVMRPInterface{}
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPInterface) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPInterface) ProtoMessage() {}
+
+func (x *DVMRPInterface) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPInterface.ProtoReflect.Descriptor instead.
+func (*DVMRPInterface) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *DVMRPInterface) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPInterface) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *DVMRPInterface) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *DVMRPInterface) GetMetric() uint32 {
+	if x != nil {
+		return x.Metric
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetThreshold() uint32 {
+	if x != nil {
+		return x.Threshold
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetPointToPoint() bool {
+	if x != nil {
+		return x.PointToPoint
+	}
+	return false
+}
+
+func (x *DVMRPInterface) GetTunnel() string {
+	if x != nil {
+		return x.Tunnel
+	}
+	return ""
+}
+
+func (x *DVMRPInterface) GetLeaf() bool {
+	if x != nil {
+		return x.Leaf
+	}
+	return false
+}
+
+func (x *DVMRPInterface) GetGenerationId() uint32 {
+	if x != nil {
+		return x.GenerationId
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetNeighbors() uint32 {
+	if x != nil {
+		return x.Neighbors
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetDependents() uint32 {
+	if x != nil {
+		return x.Dependents
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetForwarding() uint32 {
+	if x != nil {
+		return x.Forwarding
+	}
+	return 0
+}
+
+func (x *DVMRPInterface) GetNextProbe() *durationpb.Duration {
+	if x != nil {
+		return x.NextProbe
+	}
+	return nil
+}
+
+func (x *DVMRPInterface) GetBoundary() []string {
+	if x != nil {
+		return x.Boundary
+	}
+	return nil
+}
+
+type ListDVMRPRoutesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Destination   string                 `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"` // a prefix, or an address: the best route to it; empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPRoutesRequest) Reset() {
+	*x = ListDVMRPRoutesRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPRoutesRequest) ProtoMessage() {}
+
+func (x *ListDVMRPRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPRoutesRequest.ProtoReflect.Descriptor instead.
+func (*ListDVMRPRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ListDVMRPRoutesRequest) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+type ListDVMRPRoutesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Routes        []*DVMRPRoute          `protobuf:"bytes,2,rep,name=routes,proto3" json:"routes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPRoutesResponse) Reset() {
+	*x = ListDVMRPRoutesResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPRoutesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPRoutesResponse) ProtoMessage() {}
+
+func (x *ListDVMRPRoutesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPRoutesResponse.ProtoReflect.Descriptor instead.
+func (*ListDVMRPRoutesResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListDVMRPRoutesResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListDVMRPRoutesResponse) GetRoutes() []*DVMRPRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+// DVMRPRoute is a source network (draft-ietf-idmr-dvmrp-v3-11, section 3.4).
+type DVMRPRoute struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prefix        string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`         // "connected", "redistributed", "learned", "hold-down", "unreachable"
+	Metric        uint32                 `protobuf:"varint,3,opt,name=metric,proto3" json:"metric,omitempty"`      // 32: not reachable
+	Interface     string                 `protobuf:"bytes,4,opt,name=interface,proto3" json:"interface,omitempty"` // upstream
+	Gateway       string                 `protobuf:"bytes,5,opt,name=gateway,proto3" json:"gateway,omitempty"`
+	Uptime        *durationpb.Duration   `protobuf:"bytes,6,opt,name=uptime,proto3" json:"uptime,omitempty"` // since it has had this gateway
+	Expires       *durationpb.Duration   `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`
+	HoldDown      *durationpb.Duration   `protobuf:"bytes,8,opt,name=hold_down,json=holdDown,proto3" json:"hold_down,omitempty"`        // left: it is told as unreachable until then
+	OldMetric     uint32                 `protobuf:"varint,9,opt,name=old_metric,json=oldMetric,proto3" json:"old_metric,omitempty"`    // in hold-down: what it was before
+	OldGateway    string                 `protobuf:"bytes,10,opt,name=old_gateway,json=oldGateway,proto3" json:"old_gateway,omitempty"` // and by whom
+	Entries       uint32                 `protobuf:"varint,11,opt,name=entries,proto3" json:"entries,omitempty"`                        // (S,G) entries of its sources
+	Interfaces    []*DVMRPRouteInterface `protobuf:"bytes,12,rep,name=interfaces,proto3" json:"interfaces,omitempty"`                   // other than the upstream one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DVMRPRoute) Reset() {
+	*x = DVMRPRoute{}
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPRoute) ProtoMessage() {}
+
+func (x *DVMRPRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPRoute.ProtoReflect.Descriptor instead.
+func (*DVMRPRoute) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *DVMRPRoute) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *DVMRPRoute) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *DVMRPRoute) GetMetric() uint32 {
+	if x != nil {
+		return x.Metric
+	}
+	return 0
+}
+
+func (x *DVMRPRoute) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPRoute) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *DVMRPRoute) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
+func (x *DVMRPRoute) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *DVMRPRoute) GetHoldDown() *durationpb.Duration {
+	if x != nil {
+		return x.HoldDown
+	}
+	return nil
+}
+
+func (x *DVMRPRoute) GetOldMetric() uint32 {
+	if x != nil {
+		return x.OldMetric
+	}
+	return 0
+}
+
+func (x *DVMRPRoute) GetOldGateway() string {
+	if x != nil {
+		return x.OldGateway
+	}
+	return ""
+}
+
+func (x *DVMRPRoute) GetEntries() uint32 {
+	if x != nil {
+		return x.Entries
+	}
+	return 0
+}
+
+func (x *DVMRPRoute) GetInterfaces() []*DVMRPRouteInterface {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+type DVMRPRouteInterface struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Interface      string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Forwarder      string                 `protobuf:"bytes,2,opt,name=forwarder,proto3" json:"forwarder,omitempty"` // the designated forwarder
+	WeAreForwarder bool                   `protobuf:"varint,3,opt,name=we_are_forwarder,json=weAreForwarder,proto3" json:"we_are_forwarder,omitempty"`
+	Metric         uint32                 `protobuf:"varint,4,opt,name=metric,proto3" json:"metric,omitempty"`        // that it advertises
+	Dependents     []string               `protobuf:"bytes,5,rep,name=dependents,proto3" json:"dependents,omitempty"` // routers that depend on us
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DVMRPRouteInterface) Reset() {
+	*x = DVMRPRouteInterface{}
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPRouteInterface) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPRouteInterface) ProtoMessage() {}
+
+func (x *DVMRPRouteInterface) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPRouteInterface.ProtoReflect.Descriptor instead.
+func (*DVMRPRouteInterface) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DVMRPRouteInterface) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPRouteInterface) GetForwarder() string {
+	if x != nil {
+		return x.Forwarder
+	}
+	return ""
+}
+
+func (x *DVMRPRouteInterface) GetWeAreForwarder() bool {
+	if x != nil {
+		return x.WeAreForwarder
+	}
+	return false
+}
+
+func (x *DVMRPRouteInterface) GetMetric() uint32 {
+	if x != nil {
+		return x.Metric
+	}
+	return 0
+}
+
+func (x *DVMRPRouteInterface) GetDependents() []string {
+	if x != nil {
+		return x.Dependents
+	}
+	return nil
+}
+
+type ListDVMRPEntriesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPEntriesRequest) Reset() {
+	*x = ListDVMRPEntriesRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPEntriesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPEntriesRequest) ProtoMessage() {}
+
+func (x *ListDVMRPEntriesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPEntriesRequest.ProtoReflect.Descriptor instead.
+func (*ListDVMRPEntriesRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListDVMRPEntriesRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type ListDVMRPEntriesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Entries       []*DVMRPEntry          `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDVMRPEntriesResponse) Reset() {
+	*x = ListDVMRPEntriesResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDVMRPEntriesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDVMRPEntriesResponse) ProtoMessage() {}
+
+func (x *ListDVMRPEntriesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDVMRPEntriesResponse.ProtoReflect.Descriptor instead.
+func (*ListDVMRPEntriesResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ListDVMRPEntriesResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListDVMRPEntriesResponse) GetEntries() []*DVMRPEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+type DVMRPEntry struct {
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Source              string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Group               string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	External            bool                   `protobuf:"varint,3,opt,name=external,proto3" json:"external,omitempty"`                                                  // the source is reached by another protocol of this router (RFC 2715)
+	Route               string                 `protobuf:"bytes,4,opt,name=route,proto3" json:"route,omitempty"`                                                         // of the source
+	Upstream            string                 `protobuf:"bytes,5,opt,name=upstream,proto3" json:"upstream,omitempty"`                                                   // "NoInfo", "Forwarding", "Pruned", "Grafting"
+	Interface           string                 `protobuf:"bytes,6,opt,name=interface,proto3" json:"interface,omitempty"`                                                 // upstream
+	Neighbor            string                 `protobuf:"bytes,7,opt,name=neighbor,proto3" json:"neighbor,omitempty"`                                                   // upstream; empty: the source is on a link of ours
+	OthersWant          bool                   `protobuf:"varint,8,opt,name=others_want,json=othersWant,proto3" json:"others_want,omitempty"`                            // another protocol of this router wants the packets
+	Prune               *durationpb.Duration   `protobuf:"bytes,9,opt,name=prune,proto3" json:"prune,omitempty"`                                                         // lifetime left of the Prune that we sent
+	PruneRetransmission *durationpb.Duration   `protobuf:"bytes,10,opt,name=prune_retransmission,json=pruneRetransmission,proto3" json:"prune_retransmission,omitempty"` // until it may be sent again
+	GraftRetransmission *durationpb.Duration   `protobuf:"bytes,11,opt,name=graft_retransmission,json=graftRetransmission,proto3" json:"graft_retransmission,omitempty"` // until the Graft is sent again
+	Grafts              uint32                 `protobuf:"varint,12,opt,name=grafts,proto3" json:"grafts,omitempty"`                                                     // sent without an answer
+	Expires             *durationpb.Duration   `protobuf:"bytes,13,opt,name=expires,proto3" json:"expires,omitempty"`                                                    // of the silence after which the entry goes
+	Uptime              *durationpb.Duration   `protobuf:"bytes,14,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	IncomingInterface   string                 `protobuf:"bytes,15,opt,name=incoming_interface,json=incomingInterface,proto3" json:"incoming_interface,omitempty"` // of the row in the forwarding table
+	Outgoing            []string               `protobuf:"bytes,16,rep,name=outgoing,proto3" json:"outgoing,omitempty"`                                            // of the row
+	Packets             uint64                 `protobuf:"varint,17,opt,name=packets,proto3" json:"packets,omitempty"`
+	Bytes               uint64                 `protobuf:"varint,18,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	WrongInterface      uint64                 `protobuf:"varint,19,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"`
+	Interfaces          []*DVMRPEntryInterface `protobuf:"bytes,20,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // downstream
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *DVMRPEntry) Reset() {
+	*x = DVMRPEntry{}
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPEntry) ProtoMessage() {}
+
+func (x *DVMRPEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPEntry.ProtoReflect.Descriptor instead.
+func (*DVMRPEntry) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DVMRPEntry) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetExternal() bool {
+	if x != nil {
+		return x.External
+	}
+	return false
+}
+
+func (x *DVMRPEntry) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetUpstream() string {
+	if x != nil {
+		return x.Upstream
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetOthersWant() bool {
+	if x != nil {
+		return x.OthersWant
+	}
+	return false
+}
+
+func (x *DVMRPEntry) GetPrune() *durationpb.Duration {
+	if x != nil {
+		return x.Prune
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetPruneRetransmission() *durationpb.Duration {
+	if x != nil {
+		return x.PruneRetransmission
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetGraftRetransmission() *durationpb.Duration {
+	if x != nil {
+		return x.GraftRetransmission
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetGrafts() uint32 {
+	if x != nil {
+		return x.Grafts
+	}
+	return 0
+}
+
+func (x *DVMRPEntry) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetIncomingInterface() string {
+	if x != nil {
+		return x.IncomingInterface
+	}
+	return ""
+}
+
+func (x *DVMRPEntry) GetOutgoing() []string {
+	if x != nil {
+		return x.Outgoing
+	}
+	return nil
+}
+
+func (x *DVMRPEntry) GetPackets() uint64 {
+	if x != nil {
+		return x.Packets
+	}
+	return 0
+}
+
+func (x *DVMRPEntry) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *DVMRPEntry) GetWrongInterface() uint64 {
+	if x != nil {
+		return x.WrongInterface
+	}
+	return 0
+}
+
+func (x *DVMRPEntry) GetInterfaces() []*DVMRPEntryInterface {
+	if x != nil {
+		return x.Interfaces
+	}
+	return nil
+}
+
+type DVMRPEntryInterface struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Interface      string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
+	Forwarding     bool                   `protobuf:"varint,2,opt,name=forwarding,proto3" json:"forwarding,omitempty"`
+	WeAreForwarder bool                   `protobuf:"varint,3,opt,name=we_are_forwarder,json=weAreForwarder,proto3" json:"we_are_forwarder,omitempty"` // the designated forwarder for the source network
+	Member         bool                   `protobuf:"varint,4,opt,name=member,proto3" json:"member,omitempty"`
+	Boundary       bool                   `protobuf:"varint,5,opt,name=boundary,proto3" json:"boundary,omitempty"` // a scope boundary for the group
+	Dependents     uint32                 `protobuf:"varint,6,opt,name=dependents,proto3" json:"dependents,omitempty"`
+	Prunes         []*DVMRPPrune          `protobuf:"bytes,7,rep,name=prunes,proto3" json:"prunes,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *DVMRPEntryInterface) Reset() {
+	*x = DVMRPEntryInterface{}
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPEntryInterface) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPEntryInterface) ProtoMessage() {}
+
+func (x *DVMRPEntryInterface) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPEntryInterface.ProtoReflect.Descriptor instead.
+func (*DVMRPEntryInterface) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *DVMRPEntryInterface) GetInterface() string {
+	if x != nil {
+		return x.Interface
+	}
+	return ""
+}
+
+func (x *DVMRPEntryInterface) GetForwarding() bool {
+	if x != nil {
+		return x.Forwarding
+	}
+	return false
+}
+
+func (x *DVMRPEntryInterface) GetWeAreForwarder() bool {
+	if x != nil {
+		return x.WeAreForwarder
+	}
+	return false
+}
+
+func (x *DVMRPEntryInterface) GetMember() bool {
+	if x != nil {
+		return x.Member
+	}
+	return false
+}
+
+func (x *DVMRPEntryInterface) GetBoundary() bool {
+	if x != nil {
+		return x.Boundary
+	}
+	return false
+}
+
+func (x *DVMRPEntryInterface) GetDependents() uint32 {
+	if x != nil {
+		return x.Dependents
+	}
+	return 0
+}
+
+func (x *DVMRPEntryInterface) GetPrunes() []*DVMRPPrune {
+	if x != nil {
+		return x.Prunes
+	}
+	return nil
+}
+
+type DVMRPPrune struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Neighbor      string                 `protobuf:"bytes,1,opt,name=neighbor,proto3" json:"neighbor,omitempty"` // that sent it
+	Host          bool                   `protobuf:"varint,2,opt,name=host,proto3" json:"host,omitempty"`        // for this source alone, by its netmask
+	Expires       *durationpb.Duration   `protobuf:"bytes,3,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DVMRPPrune) Reset() {
+	*x = DVMRPPrune{}
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DVMRPPrune) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DVMRPPrune) ProtoMessage() {}
+
+func (x *DVMRPPrune) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DVMRPPrune.ProtoReflect.Descriptor instead.
+func (*DVMRPPrune) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *DVMRPPrune) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
+func (x *DVMRPPrune) GetHost() bool {
+	if x != nil {
+		return x.Host
+	}
+	return false
+}
+
+func (x *DVMRPPrune) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 type ListGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
@@ -1996,7 +3201,7 @@ type ListGroupsRequest struct {
 
 func (x *ListGroupsRequest) Reset() {
 	*x = ListGroupsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2008,7 +3213,7 @@ func (x *ListGroupsRequest) String() string {
 func (*ListGroupsRequest) ProtoMessage() {}
 
 func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2021,7 +3226,7 @@ func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListGroupsRequest) GetFamily() Family {
@@ -2055,7 +3260,7 @@ type ListGroupsResponse struct {
 
 func (x *ListGroupsResponse) Reset() {
 	*x = ListGroupsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +3272,7 @@ func (x *ListGroupsResponse) String() string {
 func (*ListGroupsResponse) ProtoMessage() {}
 
 func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +3285,7 @@ func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListGroupsResponse) GetSchema() string {
@@ -2113,7 +3318,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +3330,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +3343,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Group) GetInterface() string {
@@ -2208,7 +3413,7 @@ type GroupSource struct {
 
 func (x *GroupSource) Reset() {
 	*x = GroupSource{}
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2220,7 +3425,7 @@ func (x *GroupSource) String() string {
 func (*GroupSource) ProtoMessage() {}
 
 func (x *GroupSource) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2233,7 +3438,7 @@ func (x *GroupSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSource.ProtoReflect.Descriptor instead.
 func (*GroupSource) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GroupSource) GetAddress() string {
@@ -2266,7 +3471,7 @@ type ListGroupInterfacesRequest struct {
 
 func (x *ListGroupInterfacesRequest) Reset() {
 	*x = ListGroupInterfacesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2278,7 +3483,7 @@ func (x *ListGroupInterfacesRequest) String() string {
 func (*ListGroupInterfacesRequest) ProtoMessage() {}
 
 func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2291,7 +3496,7 @@ func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListGroupInterfacesRequest) GetFamily() Family {
@@ -2311,7 +3516,7 @@ type ListGroupInterfacesResponse struct {
 
 func (x *ListGroupInterfacesResponse) Reset() {
 	*x = ListGroupInterfacesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +3528,7 @@ func (x *ListGroupInterfacesResponse) String() string {
 func (*ListGroupInterfacesResponse) ProtoMessage() {}
 
 func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +3541,7 @@ func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ListGroupInterfacesResponse) GetSchema() string {
@@ -2374,7 +3579,7 @@ type GroupInterface struct {
 
 func (x *GroupInterface) Reset() {
 	*x = GroupInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +3591,7 @@ func (x *GroupInterface) String() string {
 func (*GroupInterface) ProtoMessage() {}
 
 func (x *GroupInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +3604,7 @@ func (x *GroupInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInterface.ProtoReflect.Descriptor instead.
 func (*GroupInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GroupInterface) GetInterface() string {
@@ -2503,7 +3708,7 @@ type GetRPFRequest struct {
 
 func (x *GetRPFRequest) Reset() {
 	*x = GetRPFRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +3720,7 @@ func (x *GetRPFRequest) String() string {
 func (*GetRPFRequest) ProtoMessage() {}
 
 func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +3733,7 @@ func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFRequest.ProtoReflect.Descriptor instead.
 func (*GetRPFRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetRPFRequest) GetFamily() Family {
@@ -2555,7 +3760,7 @@ type GetRPFResponse struct {
 
 func (x *GetRPFResponse) Reset() {
 	*x = GetRPFResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2567,7 +3772,7 @@ func (x *GetRPFResponse) String() string {
 func (*GetRPFResponse) ProtoMessage() {}
 
 func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2580,7 +3785,7 @@ func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFResponse.ProtoReflect.Descriptor instead.
 func (*GetRPFResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetRPFResponse) GetSchema() string {
@@ -2617,7 +3822,7 @@ type RPF struct {
 
 func (x *RPF) Reset() {
 	*x = RPF{}
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2629,7 +3834,7 @@ func (x *RPF) String() string {
 func (*RPF) ProtoMessage() {}
 
 func (x *RPF) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2642,7 +3847,7 @@ func (x *RPF) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RPF.ProtoReflect.Descriptor instead.
 func (*RPF) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RPF) GetAddress() string {
@@ -2740,7 +3945,7 @@ type NextHop struct {
 
 func (x *NextHop) Reset() {
 	*x = NextHop{}
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +3957,7 @@ func (x *NextHop) String() string {
 func (*NextHop) ProtoMessage() {}
 
 func (x *NextHop) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +3970,7 @@ func (x *NextHop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHop.ProtoReflect.Descriptor instead.
 func (*NextHop) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *NextHop) GetInterface() string {
@@ -2804,7 +4009,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +4021,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +4034,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *Route) GetPrefix() string {
@@ -2891,7 +4096,7 @@ type ListRPsRequest struct {
 
 func (x *ListRPsRequest) Reset() {
 	*x = ListRPsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2903,7 +4108,7 @@ func (x *ListRPsRequest) String() string {
 func (*ListRPsRequest) ProtoMessage() {}
 
 func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2916,7 +4121,7 @@ func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsRequest.ProtoReflect.Descriptor instead.
 func (*ListRPsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListRPsRequest) GetFamily() Family {
@@ -2943,7 +4148,7 @@ type ListRPsResponse struct {
 
 func (x *ListRPsResponse) Reset() {
 	*x = ListRPsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2955,7 +4160,7 @@ func (x *ListRPsResponse) String() string {
 func (*ListRPsResponse) ProtoMessage() {}
 
 func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2968,7 +4173,7 @@ func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsResponse.ProtoReflect.Descriptor instead.
 func (*ListRPsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListRPsResponse) GetSchema() string {
@@ -3001,7 +4206,7 @@ type RP struct {
 
 func (x *RP) Reset() {
 	*x = RP{}
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +4218,7 @@ func (x *RP) String() string {
 func (*RP) ProtoMessage() {}
 
 func (x *RP) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +4231,7 @@ func (x *RP) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RP.ProtoReflect.Descriptor instead.
 func (*RP) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RP) GetAddress() string {
@@ -3093,7 +4298,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3105,7 +4310,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3118,7 +4323,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{49}
 }
 
 type ListCountsResponse struct {
@@ -3131,7 +4336,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3143,7 +4348,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3156,7 +4361,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -3183,7 +4388,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3195,7 +4400,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3208,7 +4413,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -3235,7 +4440,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3247,7 +4452,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3260,7 +4465,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Count) GetName() string {
@@ -3286,7 +4491,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3298,7 +4503,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3311,7 +4516,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -3338,7 +4543,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3350,7 +4555,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3363,7 +4568,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -3469,7 +4674,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[40]
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +4686,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[40]
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +4699,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{40}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Transition) GetMachine() string {
@@ -3576,7 +4781,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[41]
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3588,7 +4793,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[41]
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3601,7 +4806,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{41}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Note) GetMachine() string {
@@ -3663,7 +4868,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[42]
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3675,7 +4880,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[42]
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3688,7 +4893,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{42}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -3708,7 +4913,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[43]
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3720,7 +4925,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[43]
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3733,7 +4938,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{43}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *Ready) GetHostname() string {
@@ -3764,7 +4969,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06source\x18\x03 \x01(\tR\x06source\"Y\n" +
 	"\x13ListMroutesResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12*\n" +
-	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\xda\v\n" +
+	"\amroutes\x18\x02 \x03(\v2\x10.grove.v1.MrouteR\amroutes\"\x9c\f\n" +
 	"\x06Mroute\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
@@ -3814,7 +5019,8 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"originator\x12>\n" +
 	"\rsource_active\x18& \x01(\v2\x19.google.protobuf.DurationR\fsourceActive\x12>\n" +
 	"\rstate_refresh\x18' \x01(\v2\x19.google.protobuf.DurationR\fstateRefresh\x12\x1c\n" +
-	"\tprotocols\x18( \x03(\tR\tprotocols\"\xf0\x01\n" +
+	"\tprotocols\x18( \x03(\tR\tprotocols\x12@\n" +
+	"\x0eprune_lifetime\x18) \x01(\v2\x19.google.protobuf.DurationR\rpruneLifetime\"\xf0\x01\n" +
 	"\x0eMrouteOutgoing\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1c\n" +
 	"\tinstalled\x18\x02 \x01(\bR\tinstalled\x12\x12\n" +
@@ -3945,7 +5151,131 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\breceived\x18\n" +
 	" \x01(\x04R\breceived\x12\x18\n" +
 	"\alimited\x18\v \x01(\x04R\alimited\x12\x12\n" +
-	"\x04sent\x18\f \x01(\x04R\x04sent\"q\n" +
+	"\x04sent\x18\f \x01(\x04R\x04sent\"9\n" +
+	"\x19ListDVMRPNeighborsRequest\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\"k\n" +
+	"\x1aListDVMRPNeighborsResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x125\n" +
+	"\tneighbors\x18\x02 \x03(\v2\x17.grove.v1.DVMRPNeighborR\tneighbors\"\xe1\x02\n" +
+	"\rDVMRPNeighbor\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\"\n" +
+	"\fcapabilities\x18\x04 \x01(\tR\fcapabilities\x12#\n" +
+	"\rgeneration_id\x18\x05 \x01(\rR\fgenerationId\x12\x17\n" +
+	"\atwo_way\x18\x06 \x01(\bR\x06twoWay\x121\n" +
+	"\x06uptime\x18\a \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
+	"\aexpires\x18\b \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12\x16\n" +
+	"\x06routes\x18\t \x01(\rR\x06routes\x12\x1c\n" +
+	"\tdependent\x18\n" +
+	" \x01(\rR\tdependent\"\x1c\n" +
+	"\x1aListDVMRPInterfacesRequest\"o\n" +
+	"\x1bListDVMRPInterfacesResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x128\n" +
+	"\n" +
+	"interfaces\x18\x02 \x03(\v2\x18.grove.v1.DVMRPInterfaceR\n" +
+	"interfaces\"\xc3\x03\n" +
+	"\x0eDVMRPInterface\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06metric\x18\x04 \x01(\rR\x06metric\x12\x1c\n" +
+	"\tthreshold\x18\x05 \x01(\rR\tthreshold\x12$\n" +
+	"\x0epoint_to_point\x18\x06 \x01(\bR\fpointToPoint\x12\x16\n" +
+	"\x06tunnel\x18\a \x01(\tR\x06tunnel\x12\x12\n" +
+	"\x04leaf\x18\b \x01(\bR\x04leaf\x12#\n" +
+	"\rgeneration_id\x18\t \x01(\rR\fgenerationId\x12\x1c\n" +
+	"\tneighbors\x18\n" +
+	" \x01(\rR\tneighbors\x12\x1e\n" +
+	"\n" +
+	"dependents\x18\v \x01(\rR\n" +
+	"dependents\x12\x1e\n" +
+	"\n" +
+	"forwarding\x18\f \x01(\rR\n" +
+	"forwarding\x128\n" +
+	"\n" +
+	"next_probe\x18\r \x01(\v2\x19.google.protobuf.DurationR\tnextProbe\x12\x1a\n" +
+	"\bboundary\x18\x0e \x03(\tR\bboundary\":\n" +
+	"\x16ListDVMRPRoutesRequest\x12 \n" +
+	"\vdestination\x18\x01 \x01(\tR\vdestination\"_\n" +
+	"\x17ListDVMRPRoutesResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12,\n" +
+	"\x06routes\x18\x02 \x03(\v2\x14.grove.v1.DVMRPRouteR\x06routes\"\xc3\x03\n" +
+	"\n" +
+	"DVMRPRoute\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
+	"\x06metric\x18\x03 \x01(\rR\x06metric\x12\x1c\n" +
+	"\tinterface\x18\x04 \x01(\tR\tinterface\x12\x18\n" +
+	"\agateway\x18\x05 \x01(\tR\agateway\x121\n" +
+	"\x06uptime\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
+	"\aexpires\x18\a \x01(\v2\x19.google.protobuf.DurationR\aexpires\x126\n" +
+	"\thold_down\x18\b \x01(\v2\x19.google.protobuf.DurationR\bholdDown\x12\x1d\n" +
+	"\n" +
+	"old_metric\x18\t \x01(\rR\toldMetric\x12\x1f\n" +
+	"\vold_gateway\x18\n" +
+	" \x01(\tR\n" +
+	"oldGateway\x12\x18\n" +
+	"\aentries\x18\v \x01(\rR\aentries\x12=\n" +
+	"\n" +
+	"interfaces\x18\f \x03(\v2\x1d.grove.v1.DVMRPRouteInterfaceR\n" +
+	"interfaces\"\xb3\x01\n" +
+	"\x13DVMRPRouteInterface\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1c\n" +
+	"\tforwarder\x18\x02 \x01(\tR\tforwarder\x12(\n" +
+	"\x10we_are_forwarder\x18\x03 \x01(\bR\x0eweAreForwarder\x12\x16\n" +
+	"\x06metric\x18\x04 \x01(\rR\x06metric\x12\x1e\n" +
+	"\n" +
+	"dependents\x18\x05 \x03(\tR\n" +
+	"dependents\"/\n" +
+	"\x17ListDVMRPEntriesRequest\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\tR\x05group\"b\n" +
+	"\x18ListDVMRPEntriesResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12.\n" +
+	"\aentries\x18\x02 \x03(\v2\x14.grove.v1.DVMRPEntryR\aentries\"\x93\x06\n" +
+	"\n" +
+	"DVMRPEntry\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1a\n" +
+	"\bexternal\x18\x03 \x01(\bR\bexternal\x12\x14\n" +
+	"\x05route\x18\x04 \x01(\tR\x05route\x12\x1a\n" +
+	"\bupstream\x18\x05 \x01(\tR\bupstream\x12\x1c\n" +
+	"\tinterface\x18\x06 \x01(\tR\tinterface\x12\x1a\n" +
+	"\bneighbor\x18\a \x01(\tR\bneighbor\x12\x1f\n" +
+	"\vothers_want\x18\b \x01(\bR\n" +
+	"othersWant\x12/\n" +
+	"\x05prune\x18\t \x01(\v2\x19.google.protobuf.DurationR\x05prune\x12L\n" +
+	"\x14prune_retransmission\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x13pruneRetransmission\x12L\n" +
+	"\x14graft_retransmission\x18\v \x01(\v2\x19.google.protobuf.DurationR\x13graftRetransmission\x12\x16\n" +
+	"\x06grafts\x18\f \x01(\rR\x06grafts\x123\n" +
+	"\aexpires\x18\r \x01(\v2\x19.google.protobuf.DurationR\aexpires\x121\n" +
+	"\x06uptime\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x12-\n" +
+	"\x12incoming_interface\x18\x0f \x01(\tR\x11incomingInterface\x12\x1a\n" +
+	"\boutgoing\x18\x10 \x03(\tR\boutgoing\x12\x18\n" +
+	"\apackets\x18\x11 \x01(\x04R\apackets\x12\x14\n" +
+	"\x05bytes\x18\x12 \x01(\x04R\x05bytes\x12'\n" +
+	"\x0fwrong_interface\x18\x13 \x01(\x04R\x0ewrongInterface\x12=\n" +
+	"\n" +
+	"interfaces\x18\x14 \x03(\v2\x1d.grove.v1.DVMRPEntryInterfaceR\n" +
+	"interfaces\"\xff\x01\n" +
+	"\x13DVMRPEntryInterface\x12\x1c\n" +
+	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1e\n" +
+	"\n" +
+	"forwarding\x18\x02 \x01(\bR\n" +
+	"forwarding\x12(\n" +
+	"\x10we_are_forwarder\x18\x03 \x01(\bR\x0eweAreForwarder\x12\x16\n" +
+	"\x06member\x18\x04 \x01(\bR\x06member\x12\x1a\n" +
+	"\bboundary\x18\x05 \x01(\bR\bboundary\x12\x1e\n" +
+	"\n" +
+	"dependents\x18\x06 \x01(\rR\n" +
+	"dependents\x12,\n" +
+	"\x06prunes\x18\a \x03(\v2\x14.grove.v1.DVMRPPruneR\x06prunes\"q\n" +
+	"\n" +
+	"DVMRPPrune\x12\x1a\n" +
+	"\bneighbor\x18\x01 \x01(\tR\bneighbor\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\bR\x04host\x123\n" +
+	"\aexpires\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\aexpires\"q\n" +
 	"\x11ListGroupsRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x1c\n" +
 	"\tinterface\x18\x02 \x01(\tR\tinterface\x12\x14\n" +
@@ -4090,14 +5420,19 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\xbc\a\n" +
+	"\vFAMILY_IPV6\x10\x062\xb4\n" +
+	"\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
 	"\x10ListPIMNeighbors\x12!.grove.v1.ListPIMNeighborsRequest\x1a\".grove.v1.ListPIMNeighborsResponse\x12\\\n" +
 	"\x11ListPIMInterfaces\x12\".grove.v1.ListPIMInterfacesRequest\x1a#.grove.v1.ListPIMInterfacesResponse\x12M\n" +
 	"\fListPIMJoins\x12\x1d.grove.v1.ListPIMJoinsRequest\x1a\x1e.grove.v1.ListPIMJoinsResponse\x12b\n" +
-	"\x13ListPIMStateRefresh\x12$.grove.v1.ListPIMStateRefreshRequest\x1a%.grove.v1.ListPIMStateRefreshResponse\x12G\n" +
+	"\x13ListPIMStateRefresh\x12$.grove.v1.ListPIMStateRefreshRequest\x1a%.grove.v1.ListPIMStateRefreshResponse\x12_\n" +
+	"\x12ListDVMRPNeighbors\x12#.grove.v1.ListDVMRPNeighborsRequest\x1a$.grove.v1.ListDVMRPNeighborsResponse\x12b\n" +
+	"\x13ListDVMRPInterfaces\x12$.grove.v1.ListDVMRPInterfacesRequest\x1a%.grove.v1.ListDVMRPInterfacesResponse\x12V\n" +
+	"\x0fListDVMRPRoutes\x12 .grove.v1.ListDVMRPRoutesRequest\x1a!.grove.v1.ListDVMRPRoutesResponse\x12Y\n" +
+	"\x10ListDVMRPEntries\x12!.grove.v1.ListDVMRPEntriesRequest\x1a\".grove.v1.ListDVMRPEntriesResponse\x12G\n" +
 	"\n" +
 	"ListGroups\x12\x1b.grove.v1.ListGroupsRequest\x1a\x1c.grove.v1.ListGroupsResponse\x12b\n" +
 	"\x13ListGroupInterfaces\x12$.grove.v1.ListGroupInterfacesRequest\x1a%.grove.v1.ListGroupInterfacesResponse\x12;\n" +
@@ -4120,7 +5455,7 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_grove_v1_grove_proto_goTypes = []any{
 	(Family)(0),                         // 0: grove.v1.Family
 	(*GetStatusRequest)(nil),            // 1: grove.v1.GetStatusRequest
@@ -4142,137 +5477,180 @@ var file_grove_v1_grove_proto_goTypes = []any{
 	(*ListPIMStateRefreshRequest)(nil),  // 17: grove.v1.ListPIMStateRefreshRequest
 	(*ListPIMStateRefreshResponse)(nil), // 18: grove.v1.ListPIMStateRefreshResponse
 	(*PIMStateRefresh)(nil),             // 19: grove.v1.PIMStateRefresh
-	(*ListGroupsRequest)(nil),           // 20: grove.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),          // 21: grove.v1.ListGroupsResponse
-	(*Group)(nil),                       // 22: grove.v1.Group
-	(*GroupSource)(nil),                 // 23: grove.v1.GroupSource
-	(*ListGroupInterfacesRequest)(nil),  // 24: grove.v1.ListGroupInterfacesRequest
-	(*ListGroupInterfacesResponse)(nil), // 25: grove.v1.ListGroupInterfacesResponse
-	(*GroupInterface)(nil),              // 26: grove.v1.GroupInterface
-	(*GetRPFRequest)(nil),               // 27: grove.v1.GetRPFRequest
-	(*GetRPFResponse)(nil),              // 28: grove.v1.GetRPFResponse
-	(*RPF)(nil),                         // 29: grove.v1.RPF
-	(*NextHop)(nil),                     // 30: grove.v1.NextHop
-	(*Route)(nil),                       // 31: grove.v1.Route
-	(*ListRPsRequest)(nil),              // 32: grove.v1.ListRPsRequest
-	(*ListRPsResponse)(nil),             // 33: grove.v1.ListRPsResponse
-	(*RP)(nil),                          // 34: grove.v1.RP
-	(*ListCountsRequest)(nil),           // 35: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),          // 36: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),               // 37: grove.v1.MachineCounts
-	(*Count)(nil),                       // 38: grove.v1.Count
-	(*WatchRequest)(nil),                // 39: grove.v1.WatchRequest
-	(*WatchResponse)(nil),               // 40: grove.v1.WatchResponse
-	(*Transition)(nil),                  // 41: grove.v1.Transition
-	(*Note)(nil),                        // 42: grove.v1.Note
-	(*Lost)(nil),                        // 43: grove.v1.Lost
-	(*Ready)(nil),                       // 44: grove.v1.Ready
-	(*durationpb.Duration)(nil),         // 45: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 46: google.protobuf.Timestamp
+	(*ListDVMRPNeighborsRequest)(nil),   // 20: grove.v1.ListDVMRPNeighborsRequest
+	(*ListDVMRPNeighborsResponse)(nil),  // 21: grove.v1.ListDVMRPNeighborsResponse
+	(*DVMRPNeighbor)(nil),               // 22: grove.v1.DVMRPNeighbor
+	(*ListDVMRPInterfacesRequest)(nil),  // 23: grove.v1.ListDVMRPInterfacesRequest
+	(*ListDVMRPInterfacesResponse)(nil), // 24: grove.v1.ListDVMRPInterfacesResponse
+	(*DVMRPInterface)(nil),              // 25: grove.v1.DVMRPInterface
+	(*ListDVMRPRoutesRequest)(nil),      // 26: grove.v1.ListDVMRPRoutesRequest
+	(*ListDVMRPRoutesResponse)(nil),     // 27: grove.v1.ListDVMRPRoutesResponse
+	(*DVMRPRoute)(nil),                  // 28: grove.v1.DVMRPRoute
+	(*DVMRPRouteInterface)(nil),         // 29: grove.v1.DVMRPRouteInterface
+	(*ListDVMRPEntriesRequest)(nil),     // 30: grove.v1.ListDVMRPEntriesRequest
+	(*ListDVMRPEntriesResponse)(nil),    // 31: grove.v1.ListDVMRPEntriesResponse
+	(*DVMRPEntry)(nil),                  // 32: grove.v1.DVMRPEntry
+	(*DVMRPEntryInterface)(nil),         // 33: grove.v1.DVMRPEntryInterface
+	(*DVMRPPrune)(nil),                  // 34: grove.v1.DVMRPPrune
+	(*ListGroupsRequest)(nil),           // 35: grove.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),          // 36: grove.v1.ListGroupsResponse
+	(*Group)(nil),                       // 37: grove.v1.Group
+	(*GroupSource)(nil),                 // 38: grove.v1.GroupSource
+	(*ListGroupInterfacesRequest)(nil),  // 39: grove.v1.ListGroupInterfacesRequest
+	(*ListGroupInterfacesResponse)(nil), // 40: grove.v1.ListGroupInterfacesResponse
+	(*GroupInterface)(nil),              // 41: grove.v1.GroupInterface
+	(*GetRPFRequest)(nil),               // 42: grove.v1.GetRPFRequest
+	(*GetRPFResponse)(nil),              // 43: grove.v1.GetRPFResponse
+	(*RPF)(nil),                         // 44: grove.v1.RPF
+	(*NextHop)(nil),                     // 45: grove.v1.NextHop
+	(*Route)(nil),                       // 46: grove.v1.Route
+	(*ListRPsRequest)(nil),              // 47: grove.v1.ListRPsRequest
+	(*ListRPsResponse)(nil),             // 48: grove.v1.ListRPsResponse
+	(*RP)(nil),                          // 49: grove.v1.RP
+	(*ListCountsRequest)(nil),           // 50: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),          // 51: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),               // 52: grove.v1.MachineCounts
+	(*Count)(nil),                       // 53: grove.v1.Count
+	(*WatchRequest)(nil),                // 54: grove.v1.WatchRequest
+	(*WatchResponse)(nil),               // 55: grove.v1.WatchResponse
+	(*Transition)(nil),                  // 56: grove.v1.Transition
+	(*Note)(nil),                        // 57: grove.v1.Note
+	(*Lost)(nil),                        // 58: grove.v1.Lost
+	(*Ready)(nil),                       // 59: grove.v1.Ready
+	(*durationpb.Duration)(nil),         // 60: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),       // 61: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	45, // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
-	0,  // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
-	5,  // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
-	6,  // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	45, // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	45, // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	45, // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	45, // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	45, // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	45, // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
-	7,  // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
-	45, // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
-	45, // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
-	45, // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
-	45, // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
-	45, // 15: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	45, // 16: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
-	45, // 17: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
-	45, // 18: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
-	0,  // 19: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
-	10, // 20: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	45, // 21: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	45, // 22: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	45, // 23: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	45, // 24: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	45, // 25: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	45, // 26: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
-	0,  // 27: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
-	13, // 28: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	45, // 29: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	45, // 30: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	45, // 31: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	45, // 32: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
-	0,  // 33: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
-	16, // 34: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	45, // 35: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	45, // 36: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	45, // 37: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	45, // 38: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	45, // 39: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
-	0,  // 40: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
-	19, // 41: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
-	45, // 42: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
-	45, // 43: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
-	45, // 44: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
-	0,  // 45: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
-	22, // 46: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	45, // 47: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	45, // 48: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
-	23, // 49: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	45, // 50: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
-	0,  // 51: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
-	26, // 52: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	45, // 53: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	45, // 54: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	45, // 55: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	45, // 56: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	45, // 57: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	45, // 58: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
-	0,  // 59: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
-	29, // 60: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
-	30, // 61: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
-	31, // 62: grove.v1.RPF.considered:type_name -> grove.v1.Route
-	30, // 63: grove.v1.Route.hops:type_name -> grove.v1.NextHop
-	0,  // 64: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
-	34, // 65: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	37, // 66: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	38, // 67: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	46, // 68: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	41, // 69: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	42, // 70: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	43, // 71: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	44, // 72: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,  // 73: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,  // 74: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	8,  // 75: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	11, // 76: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	14, // 77: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	17, // 78: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
-	20, // 79: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	24, // 80: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	27, // 81: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	32, // 82: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	35, // 83: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	39, // 84: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,  // 85: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,  // 86: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	9,  // 87: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	12, // 88: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	15, // 89: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	18, // 90: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
-	21, // 91: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	25, // 92: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	28, // 93: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	33, // 94: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	36, // 95: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	40, // 96: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	85, // [85:97] is the sub-list for method output_type
-	73, // [73:85] is the sub-list for method input_type
-	73, // [73:73] is the sub-list for extension type_name
-	73, // [73:73] is the sub-list for extension extendee
-	0,  // [0:73] is the sub-list for field type_name
+	60,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	0,   // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
+	5,   // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
+	6,   // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
+	60,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	60,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	60,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	60,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	60,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	60,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	7,   // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
+	60,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	60,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	60,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	60,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	60,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
+	60,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	60,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	60,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	60,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	0,   // 20: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
+	10,  // 21: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
+	60,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	60,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	60,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	60,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	60,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	60,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	0,   // 28: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
+	13,  // 29: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
+	60,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	60,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	60,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	60,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	0,   // 34: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
+	16,  // 35: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
+	60,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	60,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	60,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	60,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	60,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	0,   // 41: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
+	19,  // 42: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
+	60,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	60,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	60,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	22,  // 46: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
+	60,  // 47: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
+	60,  // 48: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
+	25,  // 49: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
+	60,  // 50: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
+	28,  // 51: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
+	60,  // 52: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
+	60,  // 53: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
+	60,  // 54: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
+	29,  // 55: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
+	32,  // 56: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
+	60,  // 57: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
+	60,  // 58: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
+	60,  // 59: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
+	60,  // 60: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
+	60,  // 61: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
+	33,  // 62: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
+	34,  // 63: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
+	60,  // 64: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
+	0,   // 65: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
+	37,  // 66: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
+	60,  // 67: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	60,  // 68: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	38,  // 69: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
+	60,  // 70: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	0,   // 71: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
+	41,  // 72: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
+	60,  // 73: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	60,  // 74: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	60,  // 75: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	60,  // 76: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	60,  // 77: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	60,  // 78: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	0,   // 79: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
+	44,  // 80: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
+	45,  // 81: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
+	46,  // 82: grove.v1.RPF.considered:type_name -> grove.v1.Route
+	45,  // 83: grove.v1.Route.hops:type_name -> grove.v1.NextHop
+	0,   // 84: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
+	49,  // 85: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
+	52,  // 86: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	53,  // 87: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	61,  // 88: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	56,  // 89: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	57,  // 90: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	58,  // 91: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	59,  // 92: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,   // 93: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,   // 94: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,   // 95: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11,  // 96: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14,  // 97: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17,  // 98: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	20,  // 99: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
+	23,  // 100: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
+	26,  // 101: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
+	30,  // 102: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
+	35,  // 103: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	39,  // 104: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	42,  // 105: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	47,  // 106: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	50,  // 107: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	54,  // 108: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,   // 109: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,   // 110: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,   // 111: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12,  // 112: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15,  // 113: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18,  // 114: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	21,  // 115: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
+	24,  // 116: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
+	27,  // 117: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
+	31,  // 118: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
+	36,  // 119: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	40,  // 120: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	43,  // 121: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	48,  // 122: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	51,  // 123: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	55,  // 124: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	109, // [109:125] is the sub-list for method output_type
+	93,  // [93:109] is the sub-list for method input_type
+	93,  // [93:93] is the sub-list for extension type_name
+	93,  // [93:93] is the sub-list for extension extendee
+	0,   // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -4282,7 +5660,7 @@ func file_grove_v1_grove_proto_init() {
 	}
 	file_grove_v1_grove_proto_msgTypes[9].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[39].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[54].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -4294,7 +5672,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   44,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

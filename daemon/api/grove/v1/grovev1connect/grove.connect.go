@@ -62,6 +62,18 @@ const (
 	// RouterServiceListPIMStateRefreshProcedure is the fully-qualified name of the RouterService's
 	// ListPIMStateRefresh RPC.
 	RouterServiceListPIMStateRefreshProcedure = "/grove.v1.RouterService/ListPIMStateRefresh"
+	// RouterServiceListDVMRPNeighborsProcedure is the fully-qualified name of the RouterService's
+	// ListDVMRPNeighbors RPC.
+	RouterServiceListDVMRPNeighborsProcedure = "/grove.v1.RouterService/ListDVMRPNeighbors"
+	// RouterServiceListDVMRPInterfacesProcedure is the fully-qualified name of the RouterService's
+	// ListDVMRPInterfaces RPC.
+	RouterServiceListDVMRPInterfacesProcedure = "/grove.v1.RouterService/ListDVMRPInterfaces"
+	// RouterServiceListDVMRPRoutesProcedure is the fully-qualified name of the RouterService's
+	// ListDVMRPRoutes RPC.
+	RouterServiceListDVMRPRoutesProcedure = "/grove.v1.RouterService/ListDVMRPRoutes"
+	// RouterServiceListDVMRPEntriesProcedure is the fully-qualified name of the RouterService's
+	// ListDVMRPEntries RPC.
+	RouterServiceListDVMRPEntriesProcedure = "/grove.v1.RouterService/ListDVMRPEntries"
 	// RouterServiceListGroupsProcedure is the fully-qualified name of the RouterService's ListGroups
 	// RPC.
 	RouterServiceListGroupsProcedure = "/grove.v1.RouterService/ListGroups"
@@ -94,6 +106,14 @@ type RouterServiceClient interface {
 	ListPIMJoins(context.Context, *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error)
 	// ListPIMStateRefresh lists what is known of State Refresh messages (RFC 3973, section 4.5).
 	ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error)
+	// ListDVMRPNeighbors lists the DVMRP routers on our links.
+	ListDVMRPNeighbors(context.Context, *connect.Request[v1.ListDVMRPNeighborsRequest]) (*connect.Response[v1.ListDVMRPNeighborsResponse], error)
+	// ListDVMRPInterfaces lists the interfaces on which DVMRP is configured.
+	ListDVMRPInterfaces(context.Context, *connect.Request[v1.ListDVMRPInterfacesRequest]) (*connect.Response[v1.ListDVMRPInterfacesResponse], error)
+	// ListDVMRPRoutes lists the source networks of DVMRP's own routing table.
+	ListDVMRPRoutes(context.Context, *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error)
+	// ListDVMRPEntries lists the (S,G) entries of DVMRP with the Prunes and Grafts of each.
+	ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -155,6 +175,30 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("ListPIMStateRefresh")),
 			connect.WithClientOptions(opts...),
 		),
+		listDVMRPNeighbors: connect.NewClient[v1.ListDVMRPNeighborsRequest, v1.ListDVMRPNeighborsResponse](
+			httpClient,
+			baseURL+RouterServiceListDVMRPNeighborsProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListDVMRPNeighbors")),
+			connect.WithClientOptions(opts...),
+		),
+		listDVMRPInterfaces: connect.NewClient[v1.ListDVMRPInterfacesRequest, v1.ListDVMRPInterfacesResponse](
+			httpClient,
+			baseURL+RouterServiceListDVMRPInterfacesProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListDVMRPInterfaces")),
+			connect.WithClientOptions(opts...),
+		),
+		listDVMRPRoutes: connect.NewClient[v1.ListDVMRPRoutesRequest, v1.ListDVMRPRoutesResponse](
+			httpClient,
+			baseURL+RouterServiceListDVMRPRoutesProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListDVMRPRoutes")),
+			connect.WithClientOptions(opts...),
+		),
+		listDVMRPEntries: connect.NewClient[v1.ListDVMRPEntriesRequest, v1.ListDVMRPEntriesResponse](
+			httpClient,
+			baseURL+RouterServiceListDVMRPEntriesProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListDVMRPEntries")),
+			connect.WithClientOptions(opts...),
+		),
 		listGroups: connect.NewClient[v1.ListGroupsRequest, v1.ListGroupsResponse](
 			httpClient,
 			baseURL+RouterServiceListGroupsProcedure,
@@ -202,6 +246,10 @@ type routerServiceClient struct {
 	listPIMInterfaces   *connect.Client[v1.ListPIMInterfacesRequest, v1.ListPIMInterfacesResponse]
 	listPIMJoins        *connect.Client[v1.ListPIMJoinsRequest, v1.ListPIMJoinsResponse]
 	listPIMStateRefresh *connect.Client[v1.ListPIMStateRefreshRequest, v1.ListPIMStateRefreshResponse]
+	listDVMRPNeighbors  *connect.Client[v1.ListDVMRPNeighborsRequest, v1.ListDVMRPNeighborsResponse]
+	listDVMRPInterfaces *connect.Client[v1.ListDVMRPInterfacesRequest, v1.ListDVMRPInterfacesResponse]
+	listDVMRPRoutes     *connect.Client[v1.ListDVMRPRoutesRequest, v1.ListDVMRPRoutesResponse]
+	listDVMRPEntries    *connect.Client[v1.ListDVMRPEntriesRequest, v1.ListDVMRPEntriesResponse]
 	listGroups          *connect.Client[v1.ListGroupsRequest, v1.ListGroupsResponse]
 	listGroupInterfaces *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
 	getRPF              *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
@@ -238,6 +286,26 @@ func (c *routerServiceClient) ListPIMJoins(ctx context.Context, req *connect.Req
 // ListPIMStateRefresh calls grove.v1.RouterService.ListPIMStateRefresh.
 func (c *routerServiceClient) ListPIMStateRefresh(ctx context.Context, req *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error) {
 	return c.listPIMStateRefresh.CallUnary(ctx, req)
+}
+
+// ListDVMRPNeighbors calls grove.v1.RouterService.ListDVMRPNeighbors.
+func (c *routerServiceClient) ListDVMRPNeighbors(ctx context.Context, req *connect.Request[v1.ListDVMRPNeighborsRequest]) (*connect.Response[v1.ListDVMRPNeighborsResponse], error) {
+	return c.listDVMRPNeighbors.CallUnary(ctx, req)
+}
+
+// ListDVMRPInterfaces calls grove.v1.RouterService.ListDVMRPInterfaces.
+func (c *routerServiceClient) ListDVMRPInterfaces(ctx context.Context, req *connect.Request[v1.ListDVMRPInterfacesRequest]) (*connect.Response[v1.ListDVMRPInterfacesResponse], error) {
+	return c.listDVMRPInterfaces.CallUnary(ctx, req)
+}
+
+// ListDVMRPRoutes calls grove.v1.RouterService.ListDVMRPRoutes.
+func (c *routerServiceClient) ListDVMRPRoutes(ctx context.Context, req *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error) {
+	return c.listDVMRPRoutes.CallUnary(ctx, req)
+}
+
+// ListDVMRPEntries calls grove.v1.RouterService.ListDVMRPEntries.
+func (c *routerServiceClient) ListDVMRPEntries(ctx context.Context, req *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error) {
+	return c.listDVMRPEntries.CallUnary(ctx, req)
 }
 
 // ListGroups calls grove.v1.RouterService.ListGroups.
@@ -285,6 +353,14 @@ type RouterServiceHandler interface {
 	ListPIMJoins(context.Context, *connect.Request[v1.ListPIMJoinsRequest]) (*connect.Response[v1.ListPIMJoinsResponse], error)
 	// ListPIMStateRefresh lists what is known of State Refresh messages (RFC 3973, section 4.5).
 	ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error)
+	// ListDVMRPNeighbors lists the DVMRP routers on our links.
+	ListDVMRPNeighbors(context.Context, *connect.Request[v1.ListDVMRPNeighborsRequest]) (*connect.Response[v1.ListDVMRPNeighborsResponse], error)
+	// ListDVMRPInterfaces lists the interfaces on which DVMRP is configured.
+	ListDVMRPInterfaces(context.Context, *connect.Request[v1.ListDVMRPInterfacesRequest]) (*connect.Response[v1.ListDVMRPInterfacesResponse], error)
+	// ListDVMRPRoutes lists the source networks of DVMRP's own routing table.
+	ListDVMRPRoutes(context.Context, *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error)
+	// ListDVMRPEntries lists the (S,G) entries of DVMRP with the Prunes and Grafts of each.
+	ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -342,6 +418,30 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("ListPIMStateRefresh")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceListDVMRPNeighborsHandler := connect.NewUnaryHandler(
+		RouterServiceListDVMRPNeighborsProcedure,
+		svc.ListDVMRPNeighbors,
+		connect.WithSchema(routerServiceMethods.ByName("ListDVMRPNeighbors")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceListDVMRPInterfacesHandler := connect.NewUnaryHandler(
+		RouterServiceListDVMRPInterfacesProcedure,
+		svc.ListDVMRPInterfaces,
+		connect.WithSchema(routerServiceMethods.ByName("ListDVMRPInterfaces")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceListDVMRPRoutesHandler := connect.NewUnaryHandler(
+		RouterServiceListDVMRPRoutesProcedure,
+		svc.ListDVMRPRoutes,
+		connect.WithSchema(routerServiceMethods.ByName("ListDVMRPRoutes")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceListDVMRPEntriesHandler := connect.NewUnaryHandler(
+		RouterServiceListDVMRPEntriesProcedure,
+		svc.ListDVMRPEntries,
+		connect.WithSchema(routerServiceMethods.ByName("ListDVMRPEntries")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListGroupsHandler := connect.NewUnaryHandler(
 		RouterServiceListGroupsProcedure,
 		svc.ListGroups,
@@ -392,6 +492,14 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceListPIMJoinsHandler.ServeHTTP(w, r)
 		case RouterServiceListPIMStateRefreshProcedure:
 			routerServiceListPIMStateRefreshHandler.ServeHTTP(w, r)
+		case RouterServiceListDVMRPNeighborsProcedure:
+			routerServiceListDVMRPNeighborsHandler.ServeHTTP(w, r)
+		case RouterServiceListDVMRPInterfacesProcedure:
+			routerServiceListDVMRPInterfacesHandler.ServeHTTP(w, r)
+		case RouterServiceListDVMRPRoutesProcedure:
+			routerServiceListDVMRPRoutesHandler.ServeHTTP(w, r)
+		case RouterServiceListDVMRPEntriesProcedure:
+			routerServiceListDVMRPEntriesHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupsProcedure:
 			routerServiceListGroupsHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupInterfacesProcedure:
@@ -435,6 +543,22 @@ func (UnimplementedRouterServiceHandler) ListPIMJoins(context.Context, *connect.
 
 func (UnimplementedRouterServiceHandler) ListPIMStateRefresh(context.Context, *connect.Request[v1.ListPIMStateRefreshRequest]) (*connect.Response[v1.ListPIMStateRefreshResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListPIMStateRefresh is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListDVMRPNeighbors(context.Context, *connect.Request[v1.ListDVMRPNeighborsRequest]) (*connect.Response[v1.ListDVMRPNeighborsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListDVMRPNeighbors is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListDVMRPInterfaces(context.Context, *connect.Request[v1.ListDVMRPInterfacesRequest]) (*connect.Response[v1.ListDVMRPInterfacesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListDVMRPInterfaces is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListDVMRPRoutes(context.Context, *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListDVMRPRoutes is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListDVMRPEntries is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error) {
