@@ -145,6 +145,18 @@ func TestBorderTables(t *testing.T) {
 	})
 }
 
+// TestDVMRPTables: a router of a DVMRP region.
+func TestDVMRPTables(t *testing.T) {
+	showAll(t, apitest.Vector(), map[string]string{
+		"dvmrp-neighbor":  "ip dvmrp neighbor",
+		"dvmrp-interface": "ip dvmrp interface",
+		"dvmrp-route":     "ip dvmrp route",
+		"dvmrp-entry":     "ip dvmrp entry",
+		"dvmrp-prune":     "ip dvmrp prune",
+		"dvmrp-mroute":    "ip mroute",
+	})
+}
+
 // showAll runs show commands, by the names of their golden files.
 func showAll(t *testing.T, r *apitest.Fake, commands map[string]string) {
 	socket := serve(t, r)

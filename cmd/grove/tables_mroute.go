@@ -23,7 +23,7 @@ func flags(m *pb.Mroute) string {
 		letter byte
 	}{
 		{m.Dense, 'D'}, {m.Ssm, 'S'}, {m.LocalMembers, 'C'}, {m.Spt, 'T'}, {m.Upstream == "Joined", 'J'}, {m.Upstream == "Pruned", 'P'},
-		{m.Upstream == "AckPending", 'G'}, {m.External, 'X'}, {m.RpfByAssert, 'A'},
+		{m.Upstream == "AckPending" || m.Upstream == "Grafting", 'G'}, {m.External, 'X'}, {m.RpfByAssert, 'A'},
 		{m.Register == "Join", 'R'}, {m.Register != "" && m.Register != "Join", 'r'},
 		{m.WeAreRp, 'O'}, {m.Originator, 'o'}, {m.State == "negative", 'N'}, {m.Installed, '*'},
 	} {

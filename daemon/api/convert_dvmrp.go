@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // DVMRPNeighborsResponse converts what a dvmrp machine answers to "neighbors".
 func DVMRPNeighborsResponse(list []dvmrp.NeighborShow) *pb.ListDVMRPNeighborsResponse {
 	r := &pb.ListDVMRPNeighborsResponse{Schema: Schema}
+	slices.SortStableFunc(list, func(a, b dvmrp.NeighborShow) int {
+		return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Address.Compare(b.Address))
+	})
 	for _, n := range list {
 		r.Neighbors = append(r.Neighbors, &pb.DVMRPNeighbor{
 			Interface: n.Interface, Address: addr(n.Address), Version: n.Version, Capabilities: n.Capabilities, GenerationId: n.GenerationID,
@@ -26,6 +30,7 @@ func DVMRPNeighborsResponse(list []dvmrp.NeighborShow) *pb.ListDVMRPNeighborsRes
 // DVMRPInterfacesResponse converts what a dvmrp machine answers to "interfaces".
 func DVMRPInterfacesResponse(list []dvmrp.InterfaceShow) *pb.ListDVMRPInterfacesResponse {
 	r := &pb.ListDVMRPInterfacesResponse{Schema: Schema}
+	slices.SortStableFunc(list, func(a, b dvmrp.InterfaceShow) int { return cmp.Compare(a.Interface, b.Interface) })
 	for _, i := range list {
 		r.Interfaces = append(r.Interfaces, &pb.DVMRPInterface{
 			Interface: i.Interface, Running: i.Running, Address: addr(i.Address), Metric: uint32(i.Metric), Threshold: uint32(i.Threshold),

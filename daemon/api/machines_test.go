@@ -95,3 +95,24 @@ func TestMachinesAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestDVMRPAnswers is the same for DVMRP.
+func TestDVMRPAnswers(t *testing.T) {
+	c := api.Dial(serve(t, newReal(t, "interfaces: {eth1: {igmp: {}, dvmrp: {}}}")))
+	_, mroutes := c.ListMroutes(t.Context(), connect.NewRequest(&pb.ListMroutesRequest{}))
+	_, neighbors := c.ListDVMRPNeighbors(t.Context(), connect.NewRequest(&pb.ListDVMRPNeighborsRequest{}))
+	_, interfaces := c.ListDVMRPInterfaces(t.Context(), connect.NewRequest(&pb.ListDVMRPInterfacesRequest{}))
+	_, routes := c.ListDVMRPRoutes(t.Context(), connect.NewRequest(&pb.ListDVMRPRoutesRequest{}))
+	_, entries := c.ListDVMRPEntries(t.Context(), connect.NewRequest(&pb.ListDVMRPEntriesRequest{}))
+	for _, err := range []error{mroutes, neighbors, interfaces, routes, entries} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for _, to := range []string{"nowhere", "10.0.0.0/99"} {
+		_, err := c.ListDVMRPRoutes(t.Context(), connect.NewRequest(&pb.ListDVMRPRoutesRequest{Destination: to}))
+		if connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
