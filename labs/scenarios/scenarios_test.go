@@ -1,4 +1,4 @@
-// Package scenarios holds small networks in which PIM-SM has to do something particular: one file each, with the
+// Package scenarios holds small networks in which PIM-SM, or DVMRP, has to do something particular: one file each, with the
 // topology, the configurations and the script of a lab, and the RFC's section. Each is run in the simulator and on the
 // kernel, in IPv4 as it is written and in IPv6 as toIPv6 tells it.
 package scenarios
@@ -26,6 +26,7 @@ import (
 var ipv4Only = map[string]string{
 	"address-changed": "IPv6 neighbors know each other by link-local addresses, which stay",
 	"tunnel":          "tunnels carry IPv4",
+	"dvmrp":           "DVMRP is a protocol of IPv4",
 	"register-mtu":    "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
 }
 

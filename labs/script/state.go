@@ -17,28 +17,35 @@ import (
 // what a person would.
 func Ask(ctx context.Context, name string, c grovev1connect.RouterServiceClient, f engine.Family) (RouterState, error) {
 	family := grovev1.Family(f)
+	var s RouterState
 	neighbors, err := c.ListPIMNeighbors(ctx, connect.NewRequest(&grovev1.ListPIMNeighborsRequest{Family: family}))
-	if connect.CodeOf(err) == connect.CodeFailedPrecondition {
-		return RouterState{}, nil // PIM does not run there for this family
+	pim := connect.CodeOf(err) != connect.CodeFailedPrecondition // or it does not run there for this family
+	if pim {
+		if err != nil {
+			return RouterState{}, fmt.Errorf("%s: PIM neighbors: %w", name, err)
+		}
+		interfaces, err := c.ListPIMInterfaces(ctx, connect.NewRequest(&grovev1.ListPIMInterfacesRequest{Family: family}))
+		if err != nil {
+			return RouterState{}, fmt.Errorf("%s: PIM interfaces: %w", name, err)
+		}
+		s.addPIM(neighbors.Msg, interfaces.Msg)
 	}
+	dvmrp, err := s.askDVMRP(ctx, c, f)
 	if err != nil {
-		return RouterState{}, fmt.Errorf("%s: PIM neighbors: %w", name, err)
+		return RouterState{}, fmt.Errorf("%s: DVMRP: %w", name, err)
 	}
-	interfaces, err := c.ListPIMInterfaces(ctx, connect.NewRequest(&grovev1.ListPIMInterfacesRequest{Family: family}))
-	if err != nil {
-		return RouterState{}, fmt.Errorf("%s: PIM interfaces: %w", name, err)
+	if !pim && !dvmrp {
+		return RouterState{}, nil
 	}
 	routes, err := c.ListMroutes(ctx, connect.NewRequest(&grovev1.ListMroutesRequest{Family: family}))
 	if err != nil {
 		return RouterState{}, fmt.Errorf("%s: multicast routes: %w", name, err)
 	}
-	return stateOf(neighbors.Msg, interfaces.Msg, routes.Msg), nil
+	s.addEntries(routes.Msg)
+	return s, nil
 }
 
-func stateOf(
-	neighbors *grovev1.ListPIMNeighborsResponse, interfaces *grovev1.ListPIMInterfacesResponse, routes *grovev1.ListMroutesResponse,
-) RouterState {
-	var s RouterState
+func (s *RouterState) addPIM(neighbors *grovev1.ListPIMNeighborsResponse, interfaces *grovev1.ListPIMInterfacesResponse) {
 	for _, i := range interfaces.Interfaces {
 		if !i.Running {
 			s.Down = append(s.Down, i.Interface)
@@ -47,6 +54,38 @@ func stateOf(
 	for _, n := range neighbors.Neighbors {
 		s.Neighbors = append(s.Neighbors, Neighbor{Interface: n.Interface, Address: addr(n.Address)})
 	}
+}
+
+// askDVMRP adds the neighbors of DVMRP that hear us and that we hear; false: it does not run.
+func (s *RouterState) askDVMRP(ctx context.Context, c grovev1connect.RouterServiceClient, f engine.Family) (bool, error) {
+	if f != engine.IPv4 {
+		return false, nil
+	}
+	neighbors, err := c.ListDVMRPNeighbors(ctx, connect.NewRequest(&grovev1.ListDVMRPNeighborsRequest{}))
+	if connect.CodeOf(err) == connect.CodeFailedPrecondition {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	interfaces, err := c.ListDVMRPInterfaces(ctx, connect.NewRequest(&grovev1.ListDVMRPInterfacesRequest{}))
+	if err != nil {
+		return false, err
+	}
+	for _, i := range interfaces.Msg.Interfaces {
+		if !i.Running {
+			s.Down = append(s.Down, i.Interface)
+		}
+	}
+	for _, n := range neighbors.Msg.Neighbors {
+		if n.TwoWay {
+			s.Neighbors = append(s.Neighbors, Neighbor{Interface: n.Interface, Address: addr(n.Address)})
+		}
+	}
+	return true, nil
+}
+
+func (s *RouterState) addEntries(routes *grovev1.ListMroutesResponse) {
 	for _, r := range routes.Mroutes {
 		if !r.Wanted {
 			continue
@@ -61,7 +100,6 @@ func stateOf(
 		slices.Sort(e.Out)
 		s.Entries = append(s.Entries, e)
 	}
-	return s
 }
 
 // addr parses an address of the API: "*" and the empty text are no address.
