@@ -24,10 +24,9 @@ import (
 
 // ipv4Only are scenarios that have no counterpart in IPv6, with the reason.
 var ipv4Only = map[string]string{
-	"address-changed": "IPv6 neighbors know each other by link-local addresses, which stay",
-	"tunnel":          "tunnels carry IPv4",
-	"dvmrp":           "DVMRP is a protocol of IPv4",
-	"register-mtu":    "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
+	"dvmrp":              "DVMRP is a protocol of IPv4",
+	"border-dvmrp-dense": "DVMRP is a protocol of IPv4",
+	"register-mtu":       "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
 }
 
 // toIPv6 is how a scenario is told in IPv6: the same network, with an address of the same shape for each.

@@ -62,6 +62,8 @@ func (e *evaluator) check(c *Check) (Finding, error) {
 	switch {
 	case c.Neighbors != nil:
 		return e.neighbors(c.Neighbors)
+	case c.Route != nil:
+		return e.route(c.Route)
 	case c.Entry != nil:
 		return e.entry(c.Entry)
 	case c.Gone != nil:
@@ -87,12 +89,44 @@ func (e *evaluator) neighbors(c *NeighborsCheck) (Finding, error) {
 		return Finding{}, err
 	}
 	f := Finding{
-		Check: fmt.Sprintf("%s has %d PIM neighbors (%v)", c.Node, c.Count, family),
+		Check: fmt.Sprintf("%s has %d neighbors (%v)", c.Node, c.Count, family),
 		True:  len(s.Neighbors) == c.Count && len(s.Down) == 0,
 		Found: fmt.Sprint(len(s.Neighbors)),
 	}
 	if len(s.Down) > 0 {
-		f.Found += ", and PIM does not run on " + strings.Join(s.Down, ", ")
+		f.Found += ", and its protocol does not run on " + strings.Join(s.Down, ", ")
+	}
+	return f, nil
+}
+
+func (e *evaluator) route(c *RouteCheck) (Finding, error) {
+	s, err := e.engine.Router(e.ctx, c.Node, engine.IPv4)
+	if err != nil {
+		return Finding{}, err
+	}
+	f := Finding{Check: fmt.Sprintf("%s has a DVMRP route to %v", c.Node, c.Prefix), Found: "no such route"}
+	n := slices.IndexFunc(s.Routes, func(r Route) bool { return r.Prefix == c.Prefix })
+	var r Route
+	if n >= 0 {
+		r = s.Routes[n]
+		f.True = true
+		f.Found = fmt.Sprintf("%s, metric %d, via %v, dependents %s", r.State, r.Metric, r.Gateway, orNone(r.Dependents))
+	}
+	want := func(what string, ok bool) {
+		f.Check += ", " + what
+		f.True = f.True && ok
+	}
+	if c.State != "" {
+		want(c.State, r.State == c.State)
+	}
+	if c.Metric != 0 {
+		want(fmt.Sprintf("metric %d", c.Metric), r.Metric == c.Metric)
+	}
+	if c.Via.IsValid() {
+		want(fmt.Sprintf("via %v", c.Via), r.Gateway == c.Via)
+	}
+	if c.Dependents != "" {
+		want("dependents "+c.Dependents, orNone(r.Dependents) == c.Dependents)
 	}
 	return f, nil
 }

@@ -39,11 +39,21 @@ type Engine interface {
 // RouterState is what checks ask of a router, for one address family.
 type RouterState struct {
 	Neighbors []Neighbor
-	Down      []string // interfaces on which PIM is to run and does not
+	Down      []string // interfaces on which a protocol is to run and does not
+	Routes    []Route  // of DVMRP
 	Entries   []Entry
 }
 
-// Neighbor is a PIM neighbor.
+// Route is a DVMRP route as `grove show ip dvmrp route` prints it.
+type Route struct {
+	Prefix     netip.Prefix
+	State      string
+	Metric     int
+	Gateway    netip.Addr
+	Dependents string // the routers that depend on this one, in order
+}
+
+// Neighbor is a neighbor of PIM, or a two-way one of DVMRP.
 type Neighbor struct {
 	Interface string
 	Address   netip.Addr

@@ -80,6 +80,7 @@ type Send struct {
 // Check is one thing that must be true. Exactly one field is set.
 type Check struct {
 	Neighbors  *NeighborsCheck  `yaml:"neighbors"`
+	Route      *RouteCheck      `yaml:"route"`
 	Entry      *EntryCheck      `yaml:"entry"`
 	Gone       *EntryCheck      `yaml:"gone"`
 	Tree       *TreeCheck       `yaml:"tree"`
@@ -88,11 +89,22 @@ type Check struct {
 	Links      *LinksCheck      `yaml:"links"`
 }
 
-// NeighborsCheck: a router has exactly so many PIM neighbors of a family, and PIM runs on all interfaces where it is to.
+// NeighborsCheck: a router has exactly so many neighbors of a family, of PIM or two-way ones of DVMRP, and these run on all
+// interfaces where they are to.
 type NeighborsCheck struct {
 	Node  string `yaml:"node"`
 	Count int    `yaml:"count"`
 	IPv6  bool   `yaml:"ipv6"`
+}
+
+// RouteCheck: a router has a DVMRP route, and what is said of it is so.
+type RouteCheck struct {
+	Node       string       `yaml:"node"`
+	Prefix     netip.Prefix `yaml:"prefix"`
+	State      string       `yaml:"state"`      // connected, redistributed, learned, hold-down or unreachable
+	Metric     int          `yaml:"metric"`     // 32: not reachable; not said: any
+	Via        netip.Addr   `yaml:"via"`        // the upstream router
+	Dependents string       `yaml:"dependents"` // the routers that depend on this one, all of them: "10.0.1.1 10.0.2.2", or none
 }
 
 // EntryCheck: a router has an entry, and what is said of it is so.
@@ -281,7 +293,7 @@ func (a *Action) target() (string, netip.Addr) {
 }
 
 func (c *Check) count() int {
-	return truths(c.Neighbors != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil,
+	return truths(c.Neighbors != nil, c.Route != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil,
 		c.Links != nil)
 }
 
@@ -289,6 +301,8 @@ func (c *Check) node() string {
 	switch {
 	case c.Neighbors != nil:
 		return c.Neighbors.Node
+	case c.Route != nil:
+		return c.Route.Node
 	case c.Entry != nil:
 		return c.Entry.Node
 	case c.Gone != nil:

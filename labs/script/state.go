@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -56,7 +57,7 @@ func (s *RouterState) addPIM(neighbors *grovev1.ListPIMNeighborsResponse, interf
 	}
 }
 
-// askDVMRP adds the neighbors of DVMRP that hear us and that we hear; false: it does not run.
+// askDVMRP adds the routes of DVMRP, and its neighbors that hear us and that we hear; false: it does not run.
 func (s *RouterState) askDVMRP(ctx context.Context, c grovev1connect.RouterServiceClient, f engine.Family) (bool, error) {
 	if f != engine.IPv4 {
 		return false, nil
@@ -81,6 +82,24 @@ func (s *RouterState) askDVMRP(ctx context.Context, c grovev1connect.RouterServi
 		if n.TwoWay {
 			s.Neighbors = append(s.Neighbors, Neighbor{Interface: n.Interface, Address: addr(n.Address)})
 		}
+	}
+	routes, err := c.ListDVMRPRoutes(ctx, connect.NewRequest(&grovev1.ListDVMRPRoutesRequest{}))
+	if err != nil {
+		return false, err
+	}
+	for _, r := range routes.Msg.Routes {
+		prefix, err := netip.ParsePrefix(r.Prefix)
+		if err != nil {
+			return false, err
+		}
+		var dependents []string
+		for _, i := range r.Interfaces {
+			dependents = append(dependents, i.Dependents...)
+		}
+		slices.Sort(dependents)
+		s.Routes = append(s.Routes, Route{
+			Prefix: prefix, State: r.State, Metric: int(r.Metric), Gateway: addr(r.Gateway), Dependents: strings.Join(dependents, " "),
+		})
 	}
 	return true, nil
 }
