@@ -35,7 +35,8 @@ func (i *iface) transmit(dst netip.Addr, msg wire.Message) {
 
 // transmit encodes a message and sends it in the packet that head describes.
 //
-// The capabilities are in every message, as mrouted has them: it reads them in Reports as well.
+// Deviation: section 3.1 has the byte of the capabilities reserved in messages other than Probes. Here it is in every message,
+// as mrouted has it, which takes them from Reports as well.
 func (m *Machine) transmit(head engine.Send, msg wire.Message) {
 	payload, err := wire.Encode(wire.Header{Version: wire.OurVersion, Capabilities: ourCapabilities}, msg)
 	if err != nil {

@@ -43,8 +43,14 @@ var wireReasons = []struct {
 	{wire.ErrLength, "query of no version's length"},
 }
 
+// dvmrpType is the IGMP type of all messages of DVMRP, a protocol of its own.
+const dvmrpType = 0x13
+
 // receive is given every packet of the protocol.
 func (m *Machine) receive(now time.Time, p engine.Packet) {
+	if p.Proto == engine.ProtoIGMP && len(p.Payload) > 0 && p.Payload[0] == dvmrpType {
+		return // another machine's: nothing was dropped
+	}
 	i := m.ifaces[p.If]
 	switch {
 	case i == nil && m.interfaces[p.If] == nil:

@@ -28,6 +28,13 @@ var chapters = map[string][2]int{
 	"2003": {3, 6}, "2236": {2, 10}, "2710": {3, 9}, "2715": {2, 5}, "3376": {2, 9}, "3810": {3, 10}, "3973": {4, 5}, "7761": {4, 6},
 }
 
+// drafts are the sections of documents that are no RFC and must all be in a table.
+var drafts = map[string][]string{
+	"dvmrp-v3": strings.Fields(`1.3 2.1 2.2 2.3 2.4 2.5 2.5.1 2.5.2 2.6 2.7 3.1 3.2 3.2.1 3.2.2 3.2.3 3.2.4 3.2.5 3.2.6 3.3 3.3.1 3.3.2
+		3.3.3 3.4 3.4.1 3.4.2 3.4.3 3.4.4 3.4.5 3.4.6 3.4.7 3.4.8 3.4.9 3.4.10 3.5 3.5.1 3.5.2 3.5.3 3.5.4 3.5.5 3.5.6 3.6 3.6.1 3.6.2
+		3.6.3 3.6.4 3.6.5 3.6.6 3.7 3.7.1 5 6 10 11 11.1 11.2 12`),
+}
+
 // A table has the rows | section | what it says | where | test |. In the third column, between backquotes, a path of a
 // file comes before the names that are declared in it. In the fourth column, between backquotes, DIR/NAME is a test
 // function of the package in DIR, a file in DIR/testdata, or a timer of labs/timers. What is not implemented says so in
@@ -50,13 +57,13 @@ type document struct {
 }
 
 var (
-	heading = regexp.MustCompile(`^#+ RFC (\d+)`)
+	heading = regexp.MustCompile(`^#+ (?:RFC |draft-ietf-idmr-)(dvmrp-v3|\d+)`)
 	quoted  = regexp.MustCompile("`([^`]+)`")
 )
 
 func documents(t *testing.T) map[string]document {
 	t.Helper()
-	files, err := filepath.Glob("rfc*.md")
+	files, err := filepath.Glob("*.md")
 	if err != nil || len(files) < 4 {
 		t.Fatalf("documents: %v, %v", files, err)
 	}
@@ -312,6 +319,18 @@ func TestSections(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, r := range d.rows {
 			listed[r.rfc] = append(listed[r.rfc], r.sections...)
+		}
+	}
+	for draft, all := range drafts {
+		for _, s := range all {
+			if !slices.Contains(listed[draft], s) {
+				t.Errorf("%s: section %s is in no table", draft, s)
+			}
+		}
+		for _, s := range listed[draft] {
+			if !slices.Contains(all, s) {
+				t.Errorf("%s: there is no section %s", draft, s)
+			}
 		}
 	}
 	for rfc, c := range chapters {

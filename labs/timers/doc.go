@@ -3,5 +3,5 @@
 //
 //   - timers_test.go: the table of all timers, and the tests that it is whole and right
 //   - network_test.go: the networks, and what is seen of their messages
-//   - pim_test.go, igmp_test.go, mfib_test.go: what each timer does
+//   - pim_test.go, dense_test.go, dvmrp_test.go, igmp_test.go, mfib_test.go: what each timer does
 package timers

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/daemon/config"
+	dvmrpwire "grove/dvmrp/wire"
 	igmpwire "grove/igmp/wire"
 	"grove/internal/engine"
 	pimwire "grove/internal/pim/wire"
@@ -25,13 +26,15 @@ type network struct {
 	ssm    bool // the group is source-specific
 	// dense is what stands at pim.ipv4 or pim.ipv6 of each router; if it is not empty they speak dense mode.
 	dense map[string]string
+	// vector has the routers speak DVMRP.
+	vector bool
 
 	sent, heard []message
 	// edit sees what a router is about to send, and may change it; false: it is not sent.
 	edit func(m *message) bool
 }
 
-// message is a PIM, IGMP or MLD message at a router.
+// message is a PIM, DVMRP, IGMP or MLD message at a router.
 type message struct {
 	at       time.Duration
 	node     string
@@ -53,6 +56,12 @@ func build(t *testing.T, f engine.Family, seed uint64, layout string) *network {
 func buildDense(t *testing.T, f engine.Family, layout string, pim map[string]string) *network {
 	t.Helper()
 	return (&network{t: t, family: f, seed: 1, dense: pim}).build(layout)
+}
+
+// buildVector makes a network of routers that speak DVMRP.
+func buildVector(t *testing.T, seed uint64, layout string) *network {
+	t.Helper()
+	return (&network{t: t, family: engine.IPv4, seed: seed, vector: true}).build(layout)
 }
 
 func (n *network) build(layout string) *network {
@@ -120,12 +129,15 @@ func (n *network) config(name string, links []string, members string) string {
 		if n.family == engine.IPv6 {
 			addr, protocols = fmt.Sprintf("2001:db8:%d::%d/64", l[0]-'a', number), "pim6: "+pim+", mld: "+members
 		}
+		if n.vector {
+			protocols = "dvmrp: {}, igmp: " + members
+		}
 		if host {
 			protocols = ""
 		}
 		fmt.Fprintf(&b, "  %s: {addresses: [%q], %s}\n", l, addr, protocols)
 	}
-	if !host {
+	if !host && !n.vector {
 		lo := fmt.Sprintf("10.255.0.%d/32", number)
 		if n.family == engine.IPv6 {
 			lo = fmt.Sprintf("2001:db8:ff::%d/128", number)
@@ -182,10 +194,15 @@ func (s *spy) Step(now time.Time, ev engine.Event) []engine.Effect {
 	return out
 }
 
+// dvmrpType is the IGMP type of DVMRP.
+const dvmrpType = 0x13
+
 func (n *network) message(node string, id engine.IfID, src, dst netip.Addr, proto uint8, payload []byte) message {
 	m := message{at: n.Now(), node: node, ifname: n.Node(node).IfName(id), src: src, dst: dst}
 	var err error
-	if proto == engine.ProtoPIM {
+	if proto == engine.ProtoIGMP && len(payload) > 0 && payload[0] == dvmrpType {
+		_, m.msg, err = dvmrpwire.Parse(payload)
+	} else if proto == engine.ProtoPIM {
 		m.msg, err = pimwire.Parse(payload, src, dst)
 	} else {
 		m.msg, err = igmpwire.Parse(payload, igmpwire.Ends{Src: src, Dst: dst})

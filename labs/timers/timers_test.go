@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"grove/daemon/config"
+	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
@@ -64,6 +65,18 @@ var timers = []timer{
 	{"StateRefreshInterval", "3973 4.8", 60 * second, "pimdm.Config.RefreshInterval", refreshInterval},
 	{"RefreshLimitInterval", "3973 4.8", 5 * second, "pimdm.Config.RefreshLimit", refreshLimit},
 
+	// DVMRP.
+	{"Probe Interval", "draft-ietf-idmr-dvmrp-v3-11 A", 10 * second, "dvmrp.Config.ProbeInterval", ipv4(probeInterval)},
+	{"Neighbor Time-out Interval", "draft-ietf-idmr-dvmrp-v3-11 A", 35 * second, "dvmrp.Config.NeighborTimeout", ipv4(neighborTimeout)},
+	{"Route Report Interval", "draft-ietf-idmr-dvmrp-v3-11 A", 60 * second, "dvmrp.Config.ReportInterval", ipv4(reportInterval)},
+	{"Minimum Flash Update Interval", "draft-ietf-idmr-dvmrp-v3-11 A", 5 * second, "dvmrp.Config.FlashInterval", ipv4(flashInterval)},
+	{"Route Expiration Time", "draft-ietf-idmr-dvmrp-v3-11 A", 140 * second, "dvmrp.Config.RouteExpiration", ipv4(routeExpiration)},
+	{"Route Hold-down", "draft-ietf-idmr-dvmrp-v3-11 A", 120 * second, "dvmrp.Config.HoldDown", ipv4(routeHoldDown)},
+	{"Prune Lifetime", "draft-ietf-idmr-dvmrp-v3-11 A", 7200 * second, "dvmrp.Config.PruneLifetime", ipv4(pruneLifetime)},
+	{"Prune Retransmission Time", "draft-ietf-idmr-dvmrp-v3-11 A", 3 * second, "dvmrp.Config.PruneRetransmission", ipv4(pruneRetransmission)},
+	{"Graft Retransmission Time", "draft-ietf-idmr-dvmrp-v3-11 A", 5 * second, "dvmrp.Config.GraftRetransmission", ipv4(graftRetransmission)},
+	{"life of a silent entry of DVMRP", "", 300 * second, "dvmrp.Config.CacheLifetime", ipv4(cacheLifetime)},
+
 	// IGMP and MLD: the numbers of RFC 3376, section 8, are those of RFC 3810, section 9.
 	{"Query Interval", "3376 8.2", 125 * second, "igmp.InterfaceConfig.QueryInterval", queryInterval},
 	{"Query Response Interval", "3376 8.3", 10 * second, "igmp.InterfaceConfig.QueryResponseInterval", queryResponse},
@@ -84,7 +97,7 @@ var timers = []timer{
 
 // configs are the configurations that hold timers.
 var configs = []any{
-	pimsm.Config{}, pimdm.Config{}, neighbor.Config{}, igmp.InterfaceConfig{}, igmp.HostConfig{}, mfib.Config{}, mfib.InterfaceConfig{},
+	pimsm.Config{}, pimdm.Config{}, dvmrp.Config{}, neighbor.Config{}, igmp.InterfaceConfig{}, igmp.HostConfig{}, mfib.Config{}, mfib.InterfaceConfig{},
 }
 
 func TestTimers(t *testing.T) {
@@ -119,6 +132,8 @@ func TestTableIsWhole(t *testing.T) {
 	}
 	// What a Hello announces (RFC 3973, section 4.7.5.4) times nothing of the neighborhood.
 	delete(fields, "neighbor.Config.StateRefreshInterval")
+	// What a second in a message lasts follows from time-scale.
+	delete(fields, "dvmrp.Config.SecondOnWire")
 	for field, listed := range fields {
 		if !listed {
 			t.Errorf("%s is in no row of the table", field)
@@ -144,6 +159,11 @@ func TestDefaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		values["pimdm.Config"] = reflect.ValueOf(d.Machines()[engine.MachineID{Protocol: engine.PIMDM, Family: f}])
+		v, err := config.Parse("r1", []byte("interfaces: {a: {dvmrp: {}}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		values["dvmrp.Config"] = reflect.ValueOf(v.Machines()[engine.MachineID{Protocol: engine.DVMRP, Family: engine.IPv4}])
 		for id, m := range c.Machines() {
 			if id.Family != f {
 				continue
