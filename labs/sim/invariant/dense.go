@@ -20,8 +20,8 @@ import (
 //   - with State Refresh, or with lifetimes that are longer than the play, no crossing is spare;
 //   - otherwise each interface makes at most burst spare crossings of a flow in each lifetime: a re-flood is over as soon
 //     as prunes have come up again from the leaves, which takes a LAN's prune delay at each LAN on the way;
-//   - whatever happens, no interface puts one packet on its link twice, and no packet comes back to a link that it came
-//     by (a loop);
+//   - whatever happens, no interface puts one copy of a packet on its link twice, and no packet comes back to a link that
+//     it came by (a loop): two copies that two routers put on a LAN until one of them loses go on downstream as two;
 //   - a re-flood comes: on a link of two, between a router and the next hop of its path to the source, a packet is seen
 //     at least once in a lifetime, wanted or not;
 //   - detour: what reaches a member came by a shortest path, as the unicast routing (or the DVMRP metrics, which are
@@ -63,17 +63,18 @@ func DenseDelivery(n *Network, window time.Duration, d Dense) []Violation {
 	return w.found
 }
 
-// loops checks that no interface puts a packet on its link twice, and that no packet comes back to a link.
+// loops checks that no interface puts a copy of a packet on its link twice, and that no packet comes back to a link.
 func (w *walk) loops() {
 	type sending struct {
 		copyID
-		from *sim.Port
+		from   *sim.Port
+		parent int
 	}
 	seen := make(map[sending]int)
 	told := make(map[engine.Key]bool)
 	for i := 1; i < len(w.hops); i++ {
 		h := &w.hops[i]
-		c := sending{id(h), h.From}
+		c := sending{id(h), h.From, h.Parent}
 		before, again := seen[c]
 		seen[c] = i
 		for up := h.Parent; up != 0; up = w.hops[up].Parent {
