@@ -17,6 +17,7 @@ type assertState struct {
 	winner netip.Addr    // AssertWinner
 	metric assert.Metric // AssertWinnerMetric
 	timer  engine.Timer  // AT
+	pruned time.Time     // when the loser last sent the winner a Prune
 }
 
 func (a *assertState) lost() bool { return a != nil && a.state == assert.Loser }
@@ -116,8 +117,26 @@ func (o *oif) becomeAssertLoser(a assert.Metric, timer time.Duration, cause stri
 	m := o.e.m
 	o.setAssert(assert.Loser, a.Address, a, cause)
 	m.timers.Set(&o.assert.timer, m.now.Add(timer))
+	o.pruneWinner(timer)
+}
+
+// pruneWinner sends the Assert winner a Prune, unless I is where we take packets ourselves.
+func (o *oif) pruneWinner(holdtime time.Duration) {
 	if couldAssert(o.e, o.iface) {
-		m.queuePrune(o.e, neighborID{o.iface, a.Address}, timer)
+		o.assert.pruned = o.e.m.now
+		o.e.m.queuePrune(o.e, neighborID{o.iface, o.assert.winner}, holdtime)
+	}
+}
+
+// winnerRefreshes is a State Refresh of the Assert winner, by which the loser stays one: if it says that the interface is not
+// pruned, the loser sends its Prune again.
+//
+// Deviation: RFC 3973 has the loser send one Prune. Where State Refresh keeps the loser a loser without end, and the Prune was
+// lost, or the winner forgot it, packets would go to a LAN where nobody wants them without end. As the Upstream machine does
+// (section 4.4.1), the loser prunes no more often than t_limit; who wants the packets overrides.
+func (o *oif) winnerRefreshes(pruneIndicator bool, interval time.Duration) {
+	if m := o.e.m; !pruneIndicator && m.now.Sub(o.assert.pruned) >= m.cfg.PruneLimit {
+		o.pruneWinner(lifetimes * interval)
 	}
 }
 

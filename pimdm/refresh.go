@@ -48,6 +48,9 @@ func (e *entry) receiveStateRefresh(i *iface, src netip.Addr, sr *wire.StateRefr
 	m := e.m
 	// Section 4.6.4: for the Assert state machine it is an Assert, on any interface.
 	e.receiveAssert(i, receivedMetric(sr.MetricPreference, sr.Metric, src), lifetimes*sr.Interval, "State Refresh")
+	if o := e.on(i.bit); iAmAssertLoser(o) && o.assert.winner == src {
+		o.winnerRefreshes(sr.PruneIndicator, sr.Interval)
+	}
 	if external(e) {
 		return
 	}
