@@ -38,8 +38,9 @@ func wantRow(e *entry) row {
 	// it, and unless it has lost there.
 	r.wrong = pimNbrs(e.m) & usable(e.g) &^ boundary(e.g) &^ r.in &^
 		e.where(func(o *oif) bool { return o.assert.lost() })
-	// In Pruned state a packet calls for a Prune as soon as PLT(S,G) does not run.
-	r.fast = e.up.state == UpstreamPruned && !e.up.plt.Running() && !directlyConnected(e)
+	// Where nobody wants them, the next packet calls for a Prune if PLT(S,G) does not run: in Pruned state, and in that of an
+	// entry that a Prune from downstream made before a packet came, Forwarding.
+	r.fast = !external(e) && !wanted(e) && !e.up.plt.Running() && !e.up.data && !directlyConnected(e)
 	return r
 }
 

@@ -24,7 +24,7 @@ import (
 //   - whatever happens, no interface puts one copy of a packet on its link twice, and no packet comes back to a link that
 //     it came by (a loop): two copies that two routers put on a LAN until one of them loses go on downstream as two;
 //   - a re-flood comes: on a link of two, between a router and the next hop of its path to the source, a packet is seen
-//     at least once in a lifetime, wanted or not;
+//     at least once in a lifetime, wanted or not, or else a prune ended there and the next one came before a packet;
 //   - detour: what reaches a member came by a shortest path, as the unicast routing (or the DVMRP metrics, which are
 //     the same here) has them: on every LAN that router forwards that is nearest to the source.
 const burst = 30
@@ -44,6 +44,7 @@ type Dense struct {
 
 // DenseDelivery is Delivery for protocols that flood and prune.
 func DenseDelivery(n *Network, window time.Duration, d Dense) []Violation {
+	since := n.Now()
 	w, first, last := observe(n.Sim, n.Sources, window)
 	w.loops()
 	allowed := 0
@@ -57,7 +58,7 @@ func DenseDelivery(n *Network, window time.Duration, d Dense) []Violation {
 			w.detours(n, src)
 		}
 		if d.Reflood && !d.Refresh && src.Running() {
-			w.reflood(n, src)
+			w.reflood(n, src, since)
 		}
 	}
 	n.ForgetHops()
@@ -208,13 +209,21 @@ func (n *Network) distances(from *sim.Link) map[*sim.Node]int {
 }
 
 // reflood checks that no prune outlives its lifetime: every line to a router for which it is the only shortest way to the
-// source carried a packet.
-func (w *walk) reflood(n *Network, src *sim.Source) {
+// source carried a packet since the given time, or might have.
+func (w *walk) reflood(n *Network, src *sim.Source, since time.Duration) {
 	dist := n.distances(src.Port().Link())
 	carried := make(map[*sim.Link]bool)
 	for i := range w.hops[1:] {
 		if h := &w.hops[i+1]; engine.SG(h.Source, h.Group) == src.Key() {
 			carried[h.From.Link()] = true
+		}
+	}
+	transitions := w.sim.Transitions()
+	for i := len(transitions) - 1; i >= 0 && transitions[i].At >= since; i-- {
+		if t := &transitions[i]; t.Key == src.Key() && t.If != 0 {
+			if p := t.Node.Port(t.Node.IfName(t.If)); p != nil {
+				carried[p.Link()] = true
+			}
 		}
 	}
 	for _, r := range n.Routers {
