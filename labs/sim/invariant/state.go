@@ -7,6 +7,7 @@ import (
 	"grove/internal/engine"
 	"grove/labs/sim"
 	"grove/mfib"
+	"grove/pimdm"
 	"grove/pimsm"
 )
 
@@ -26,6 +27,8 @@ func NoJoins(s *sim.Sim) []Violation {
 		switch id.Protocol {
 		case engine.PIMSM:
 			w.joins(n, id)
+		case engine.PIMDM:
+			w.denseJoins(n, id)
 		case engine.IGMP:
 			w.groups(n, id)
 		}
@@ -69,6 +72,18 @@ func (w *walk) joins(n *sim.Node, id engine.MachineID) {
 	}
 }
 
+// denseJoins: a router may flood again, but not to hosts.
+func (w *walk) denseJoins(n *sim.Node, id engine.MachineID) {
+	entries, _ := w.ask(n, id, "entries").([]pimdm.EntryShow)
+	for _, e := range entries {
+		for _, i := range e.Interfaces {
+			if i.Member || i.Excluded {
+				w.add("state", "%s: %v has members of %v on %s", n.Name(), id, e.Key, i.Interface)
+			}
+		}
+	}
+}
+
 func (w *walk) groups(n *sim.Node, id engine.MachineID) {
 	groups, _ := w.ask(n, id, "groups").([]igmp.GroupInfo)
 	for _, g := range groups {
@@ -86,6 +101,11 @@ func (w *walk) state(n *sim.Node, id engine.MachineID) {
 		joins, _ := w.ask(n, id, "joins").([]pimsm.DownstreamShow)
 		for _, j := range joins {
 			w.add("state", "%s: %v has %v on %s: %s, rpt %s, assert %s, member %v", n.Name(), id, j.Key, j.Interface, j.State, j.Rpt, j.Assert, j.Member)
+		}
+	case engine.PIMDM:
+		entries, _ := w.ask(n, id, "entries").([]pimdm.EntryShow)
+		for _, e := range entries {
+			w.add("state", "%s: %v has %v %s, originator %s, expires in %v", n.Name(), id, e.Key, e.Upstream, e.Originator, e.Expires)
 		}
 	case engine.IGMP:
 		w.groups(n, id)
