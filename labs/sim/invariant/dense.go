@@ -32,6 +32,9 @@ const burst = 30
 // lifetime is how long a prune, or an Assert, lasts in the networks of the random plays, unless it is refreshed.
 const lifetime = 210 * time.Second
 
+// longLifetime is how long a prune lasts in a network of DVMRP where it is to outlive the play.
+const longLifetime = time.Hour
+
 // Dense says what may be expected of a network of a protocol that floods and prunes.
 type Dense struct {
 	// Refresh says that nothing ends that is still needed: State Refresh, or lifetimes beyond the play.
@@ -302,6 +305,9 @@ func (n *Network) playDense() []step {
 				s.Stop()
 			}
 			n.Run(forget)
+			if n.refresh && n.protocol == engine.DVMRP {
+				n.Run(longLifetime) // what is known of a flow goes with the last prune
+			}
 			return NoState(n.Sim)
 		}},
 	}

@@ -15,7 +15,7 @@ var (
 )
 
 // protocols are those of which networks are played.
-var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM}
+var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM, engine.DVMRP}
 
 // seeds returns how many networks of a protocol are played; with -short fewer.
 func seeds(p engine.Protocol) int {

@@ -206,9 +206,11 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 		fmt.Fprintf(&b, "pim:\n  %s: {state-refresh: %v}\n", section, n.refresh)
 		return b.String()
 	case engine.DVMRP:
-		if !n.refresh {
-			fmt.Fprintf(&b, "dvmrp: {prune-lifetime: %v}\n", lifetime)
+		prune := lifetime
+		if n.refresh {
+			prune = longLifetime
 		}
+		fmt.Fprintf(&b, "dvmrp: {prune-lifetime: %v}\n", prune)
 		return b.String()
 	}
 	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}], spt-switch: %s}\n", section, n.loopback(rp).Addr(), n.spt)

@@ -3,6 +3,7 @@ package invariant
 import (
 	"fmt"
 
+	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
 	"grove/labs/sim"
@@ -29,6 +30,8 @@ func NoJoins(s *sim.Sim) []Violation {
 			w.joins(n, id)
 		case engine.PIMDM:
 			w.denseJoins(n, id)
+		case engine.DVMRP:
+			w.dvmrpJoins(n, id)
 		case engine.IGMP:
 			w.groups(n, id)
 		}
@@ -84,6 +87,18 @@ func (w *walk) denseJoins(n *sim.Node, id engine.MachineID) {
 	}
 }
 
+// dvmrpJoins is denseJoins for DVMRP.
+func (w *walk) dvmrpJoins(n *sim.Node, id engine.MachineID) {
+	entries, _ := w.ask(n, id, "entries").([]dvmrp.EntryShow)
+	for _, e := range entries {
+		for _, i := range e.Interfaces {
+			if i.Member {
+				w.add("state", "%s: %v has members of %v on %s", n.Name(), id, e.Key, i.Interface)
+			}
+		}
+	}
+}
+
 func (w *walk) groups(n *sim.Node, id engine.MachineID) {
 	groups, _ := w.ask(n, id, "groups").([]igmp.GroupInfo)
 	for _, g := range groups {
@@ -106,6 +121,11 @@ func (w *walk) state(n *sim.Node, id engine.MachineID) {
 		entries, _ := w.ask(n, id, "entries").([]pimdm.EntryShow)
 		for _, e := range entries {
 			w.add("state", "%s: %v has %v %s, originator %s, expires in %v", n.Name(), id, e.Key, e.Upstream, e.Originator, e.Expires)
+		}
+	case engine.DVMRP:
+		entries, _ := w.ask(n, id, "entries").([]dvmrp.EntryShow)
+		for _, e := range entries {
+			w.add("state", "%s: %v has %v %s, expires in %v", n.Name(), id, e.Key, e.Upstream, e.Expires)
 		}
 	case engine.IGMP:
 		w.groups(n, id)
