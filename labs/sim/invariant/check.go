@@ -2,6 +2,8 @@ package invariant
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -62,9 +64,10 @@ func observe(s *sim.Sim, sources []*sim.Source, window time.Duration) (w *walk, 
 }
 
 type walk struct {
-	sim   *sim.Sim
-	hops  []sim.Hop
-	found []Violation
+	sim     *sim.Sim
+	hops    []sim.Hop
+	network int // not 0: the protocol does not tell apart the sources of a prefix of this length
+	found   []Violation
 }
 
 func (w *walk) add(invariant, format string, args ...any) {
@@ -161,7 +164,39 @@ func (w *walk) useful() []bool {
 	for _, d := range w.sim.Deliveries() {
 		w.use(useful, d.Hop)
 	}
+	if w.network > 0 {
+		for i := range w.hops[1:] {
+			if w.neighborWanted(&w.hops[i+1]) {
+				w.use(useful, i+1)
+			}
+		}
+	}
 	return useful
+}
+
+// neighborWanted says whether a member on a link of a router on the link wants the group of another source of the same
+// network.
+func (w *walk) neighborWanted(h *sim.Hop) bool {
+	network := netip.PrefixFrom(h.Source, w.network).Masked()
+	wants := func(m *sim.Member) bool {
+		return m.Group == h.Group && m.Mode == engine.Include && slices.ContainsFunc(m.Sources, network.Contains)
+	}
+	for _, p := range h.From.Link().Ports() {
+		if p.Node().Router() == nil {
+			continue
+		}
+		for _, q := range p.Node().Ports() {
+			if q.Link() == nil {
+				continue
+			}
+			for _, r := range q.Link().Ports() {
+				if r.Node().Host() != nil && slices.ContainsFunc(r.Node().Host().Members(), wants) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // use marks a hop, and those that led to it.

@@ -45,10 +45,16 @@ type Dense struct {
 	Rest Rest
 }
 
+// sourceNetwork is the length of the prefixes of links: what DVMRP prunes are all sources of such a network.
+const sourceNetwork = 24
+
 // DenseDelivery is Delivery for protocols that flood and prune.
 func DenseDelivery(n *Network, window time.Duration, d Dense) []Violation {
 	since := n.Now()
 	w, first, last := observe(n.Sim, n.Sources, window)
+	if n.protocol == engine.DVMRP {
+		w.network = sourceNetwork
+	}
 	w.loops()
 	allowed := 0
 	if !d.Refresh {
