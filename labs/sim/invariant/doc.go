@@ -14,6 +14,10 @@
 //   - network.go: Network, a random topology of routers of one protocol, with hosts
 //   - play.go: what happens to it, and when the invariants are checked
 //   - dense.go: the invariants of protocols that flood and prune, and what happens to their networks
+//   - bugs_test.go, densebugs_test.go: faults, each of which breaks an invariant
+//
+// There are networks of PIM-SM, PIM-DM (both in IPv4 and IPv6) and DVMRP. Another protocol needs a case in Network.config and
+// in state.go, and if it floods, what Dense says of it.
 //
 // # When a network is at rest
 //
@@ -28,4 +32,8 @@
 //     interfaces get packets that are the other router's to forward, and always in the same order, as those of a source that
 //     sends once in a second, the first takes every report, and the Assert on the second does not come before the first is
 //     silent. Such waste is seen in one network of a thousand (PIM-DM, seed 867), and is not excused.
+//   - A DVMRP router whose route to a source is gone for a moment forgets the Prunes for it. On a LAN where another router wants
+//     the packets, one that does not repeats its Prune only as its retransmission backs off (after a quarter of an hour, say);
+//     if the other leaves meanwhile packets come for that long (seed 1492).
+//   - No network has routers of several protocols, sparse-dense interfaces, tunnels or scope boundaries.
 package invariant
