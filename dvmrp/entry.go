@@ -21,6 +21,7 @@ type entry struct {
 	others bool     // by the (S,G) alert, another protocol wants the packets
 	placed bool     // mfib has said Installed or Failed: we have been told what other protocols want
 	data   bool     // a packet came in that may call for a Prune
+	before bool     // the next count may be of packets from before the last Prune
 	asked  bool     // a Creation of mfib waits for its answer
 	alive  engine.Timer
 
@@ -377,9 +378,10 @@ func (m *Machine) activity(a engine.Activity) {
 	e.wrongIf += a.WrongIf
 	if a.Packets > 0 {
 		m.timers.Set(&e.alive, m.now.Add(m.cfg.CacheLifetime))
-		e.data = true
+		e.data = !e.before
 		m.touch(e.f)
 	}
+	e.before = false
 }
 
 // alert is an (S,G) alert, a level: does another protocol on this router want the packets? Alerts of (*,G) and (*,*) mean

@@ -206,7 +206,10 @@ func (f *flow) initUpstream() {
 		f.m.timers.Set(&u.watch, f.m.now.Add(f.m.cfg.PruneRetransmission))
 		f.m.touch(f)
 	}
-	u.watch.Do = func(time.Time) { f.m.touch(f) }
+	u.watch.Do = func(time.Time) {
+		f.expectCounts(false) // there was time enough for counts of before
+		f.m.touch(f)
+	}
 	u.graft.Do = func(time.Time) { f.sendGraft() }
 }
 
@@ -292,6 +295,7 @@ func (f *flow) becomePruned(e *entry) {
 func (f *flow) sendPrune(e *entry, left time.Duration) {
 	m, u := f.m, &f.up
 	m.timers.Stop(&u.watch)
+	f.expectCounts(true)
 	m.timers.Set(&u.retransmit, m.now.Add(u.interval+m.upTo(u.interval/4)))
 	u.interval = min(2*u.interval, m.cfg.PruneLifetime)
 	p := &wire.Prune{Source: e.s.addr, Group: f.g.addr, Lifetime: left / m.cfg.SecondOnWire * time.Second}
@@ -300,6 +304,14 @@ func (f *flow) sendPrune(e *entry, left time.Duration) {
 	}
 	p.HasMask, p.Bits = f.netmask()
 	u.neighbor.send(p)
+}
+
+// expectCounts says whether the next counts of packets may be of those that came before the last Prune: counters are read
+// late. By those it would be sent again without need.
+func (f *flow) expectCounts(before bool) {
+	for _, e := range f.entries.all {
+		e.before = before
+	}
 }
 
 // netmask returns the netmask for Prunes and Grafts, which only those are sent that take it (section 3.5.6).
@@ -315,6 +327,7 @@ func (f *flow) becomeForwarding(cause string) {
 	f.stopUpstream()
 	f.up.grafts = 0
 	f.setUpstream(Forwarding, cause)
+	f.expectCounts(false)
 	f.m.touch(f)
 }
 
