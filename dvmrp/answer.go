@@ -173,8 +173,11 @@ func (m *Machine) showEntries(arg string) []EntryShow {
 
 func (e *entry) show() EntryShow {
 	m, f, u := e.m, e.f, &e.f.up
+	if e.up != nil && u.state == Forwarding {
+		u = e.up
+	}
 	x := EntryShow{
-		Key: e.key(), External: e.s.external(), Upstream: u.state.String(), OthersWant: e.others, Prune: u.life.Left(m.now),
+		Key: e.key(), External: e.s.external(), HostAlone: u.e != nil, Upstream: u.state.String(), OthersWant: e.others, Prune: u.life.Left(m.now),
 		PruneRetransmit: u.retransmit.Left(m.now), GraftRetransmit: u.graft.Left(m.now), Grafts: u.grafts,
 		Expires: e.alive.Left(m.now), Uptime: m.now.Sub(e.born), Olist: m.names(e.said.out),
 		Packets: e.packets, Bytes: e.bytes, WrongIf: e.wrongIf,

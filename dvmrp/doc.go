@@ -21,7 +21,7 @@
 // A flow is a (source network, group): what Prunes and Grafts are about. It has the entries of the hosts that send, since the
 // forwarding table knows hosts. When the event is over, flow.update works out for each touched flow the downstream list,
 // sends a Prune or a Graft if the list has become empty or is empty no more, and has the rows of its entries said to mfib at
-// Settled.
+// Settled. If a flow is wanted and a host of it is not, a Prune of that host alone is asked for (entry.up).
 //
 // The first packet of a flow comes up as a Creation and is answered by a row: from the upstream interface to the downstream
 // ones. That is the broadcast, and the kernel does it. Later packets are known by the counters that mfib reads
@@ -49,7 +49,8 @@
 // # Known gaps
 //
 //   - Routes are not aggregated (section 3.4.1: "may wish"); aggregates of others are taken.
-//   - A Prune of a single host is kept for that host and not passed upstream, or the others of its network would stop, too.
+//   - Where hosts want one source of a network and not another, the other is pruned alone only if the upstream neighbor takes
+//     netmasks (mrouted does not); otherwise its packets come and are dropped.
 //   - Neighbors are known by Probes alone, not by Reports (appendix C: "may be necessary"). The lifetime of Prunes is not made
 //     shorter towards neighbors that have no generation ID.
 //   - An interface needs an address: there are no unnumbered links, and DVMRP messages that a neighbor sends to the tunnel's

@@ -17,12 +17,13 @@ type entry struct {
 	g *group
 	f *flow
 
-	prunes []*prune // that name this host alone, by their netmask (section 3.5.2)
-	others bool     // by the (S,G) alert, another protocol wants the packets
-	placed bool     // mfib has said Installed or Failed: we have been told what other protocols want
-	data   bool     // a packet came in that may call for a Prune
-	before bool     // the next count may be of packets from before the last Prune
-	asked  bool     // a Creation of mfib waits for its answer
+	prunes []*prune  // that name this host alone, by their netmask (section 3.5.2)
+	up     *upstream // what we asked upstream for this host alone; nil: nothing
+	others bool      // by the (S,G) alert, another protocol wants the packets
+	placed bool      // mfib has said Installed or Failed: we have been told what other protocols want
+	data   bool      // a packet came in that may call for a Prune
+	before bool      // the next count may be of packets from before the last Prune
+	asked  bool      // a Creation of mfib waits for its answer
 	alive  engine.Timer
 
 	said                    row // what we want of the forwarding table, as last said
@@ -92,7 +93,7 @@ func (e *entry) enroll() {
 	f := m.flows[k]
 	if f == nil {
 		f = &flow{m: m, r: k.r, g: k.g}
-		f.initUpstream()
+		f.up.init(f, nil)
 		m.flows[k] = f
 		f.g.flows.add(f, placeInGroup)
 		if f.r != nil {
@@ -108,6 +109,7 @@ func (e *entry) enroll() {
 	for len(e.prunes) > 0 {
 		e.prunes[0].end("the source has another route")
 	}
+	e.endHost()
 	m.touch(f)
 	e.g.sayInterestLater()
 }
@@ -180,7 +182,7 @@ func (e *entry) idle() bool {
 	case !e.s.known || e.alive.Running():
 		return false
 	}
-	return e.f.up.state == Forwarding && len(e.prunes) == 0 && len(e.f.prunes) == 0 && !e.others
+	return e.f.up.state == Forwarding && (e.up == nil || e.up.state == Forwarding) && len(e.prunes) == 0 && len(e.f.prunes) == 0 && !e.others
 }
 
 func (e *entry) remove() {
@@ -190,6 +192,7 @@ func (e *entry) remove() {
 	for len(e.prunes) > 0 {
 		e.prunes[0].end("the entry goes")
 	}
+	e.endHost()
 	if e.said.wanted {
 		m.emit(engine.Unwant{From: m.id, Key: e.key()})
 	}
@@ -208,7 +211,7 @@ func (f *flow) remove() {
 	for len(f.prunes) > 0 {
 		f.prunes[0].end("the flow goes")
 	}
-	f.stopUpstream()
+	f.up.stop()
 	delete(m.flows, flowKey{f.r, f.g})
 	f.g.flows.remove(f, placeInGroup)
 	if f.r != nil {
@@ -270,7 +273,7 @@ func (e *entry) olist(o olist) ifSet {
 
 // wanted says whether packets of the flow are wanted from the upstream neighbor, for any host. The interfaces of other
 // protocols on this router count as well (RFC 2715, section 2, rules 4 and 5). That a neighbor pruned a single host does
-// not: our Prune would stop the others.
+// not count: our Prune would stop the others.
 func (f *flow) wanted() bool {
 	o := f.list
 	for _, e := range f.entries.all {
@@ -325,7 +328,7 @@ func (e *entry) wantRow() row {
 	if !r.negative {
 		r.out = e.olist(e.f.list)
 	}
-	r.fast = !external && e.f.watches()
+	r.fast = !external && (e.f.up.watches() || e.up != nil && e.f.up.wanted && e.up.watches())
 	return r
 }
 

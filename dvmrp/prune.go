@@ -44,6 +44,9 @@ func (f *flow) pruneOf(n *neighbor) *prune {
 }
 
 func (e *entry) pruneOf(n *neighbor) *prune {
+	if e == nil {
+		return nil
+	}
 	if at, found := findPrune(e.prunes, n); found {
 		return e.prunes[at]
 	}
@@ -175,11 +178,16 @@ const (
 // String returns the name of the state.
 func (s UpstreamState) String() string { return [...]string{"Forwarding", "Pruned", "Grafting"}[s] }
 
-// upstream is what we asked of the upstream neighbor for a flow.
+// upstream is what we asked of the upstream neighbor: for a flow, or for one host of a flow.
+//
+// By default a Prune is about a source network. Where hosts want packets of one source of it and not those of another, which
+// IGMPv3 lets them say, a neighbor that takes netmasks can be asked for single ones (section 3.5.2).
 type upstream struct {
+	f        *flow
+	e        *entry // the host; nil: all of the network
 	state    UpstreamState
 	neighbor *neighbor // nil: nobody; the source is on a link of ours, or another protocol's
-	wanted   bool      // flow.wanted as it was last
+	wanted   bool      // as it was last
 
 	life       engine.Timer  // of our Prune
 	retransmit engine.Timer  // of a Prune: until it may be sent again
@@ -199,25 +207,35 @@ type former struct {
 	until        time.Time
 }
 
-func (f *flow) initUpstream() {
-	u := &f.up
-	u.life.Do = func(time.Time) { f.becomeForwarding("Prune Lifetime expires") }
+func (u *upstream) init(f *flow, e *entry) {
+	u.f, u.e = f, e
+	u.life.Do = func(time.Time) { u.becomeForwarding("Prune Lifetime expires") }
 	u.retransmit.Do = func(time.Time) {
 		f.m.timers.Set(&u.watch, f.m.now.Add(f.m.cfg.PruneRetransmission))
 		f.m.touch(f)
 	}
 	u.watch.Do = func(time.Time) {
-		f.expectCounts(false) // there was time enough for counts of before
+		u.expectCounts(false) // there was time enough for counts of before
 		f.m.touch(f)
 	}
-	u.graft.Do = func(time.Time) { f.sendGraft() }
+	u.graft.Do = func(time.Time) { u.sendGraft() }
 }
 
-func (f *flow) stopUpstream() {
-	u := &f.up
+func (u *upstream) stop() {
 	for _, t := range []*engine.Timer{&u.life, &u.retransmit, &u.watch, &u.graft} {
-		f.m.timers.Stop(t)
+		u.f.m.timers.Stop(t)
 	}
+}
+
+// host returns a host that the messages are about; nil if there is none.
+func (u *upstream) host() *entry {
+	if u.e != nil {
+		return u.e
+	}
+	if len(u.f.entries.all) == 0 {
+		return nil
+	}
+	return u.f.entries.all[0]
 }
 
 // upstreamNeighbor returns who sends us the packets; nil if the source is on our own link or another protocol's.
@@ -232,52 +250,99 @@ func (f *flow) upstreamNeighbor() *neighbor {
 // updateUpstream sends what the upstream neighbor is to be told: a Prune when a packet comes and the downstream list is empty,
 // or when it becomes empty while packets come; a Graft when it is empty no more (sections 3.5.4 and 3.6).
 func (f *flow) updateUpstream() {
-	u := &f.up
-	if n := f.upstreamNeighbor(); n != u.neighbor {
-		f.upstreamChanges(n)
-	}
-	wanted := f.wanted()
-	ended := u.wanted && !wanted
-	u.wanted = wanted
+	n, wanted := f.upstreamNeighbor(), f.wanted()
 	var cause *entry
 	for _, e := range f.entries.all {
-		// Before mfib has placed an entry we do not know what other protocols want of it.
-		if (e.data || ended && e.alive.Running()) && e.placed && !wanted {
+		if !wanted && e.calls(f.up.wanted) {
 			cause = e
 		}
-		if e.placed || wanted {
+	}
+	f.up.update(n, wanted, cause)
+	for _, e := range f.entries.all {
+		e.updateHost(n)
+		if e.placed || wanted && (e.up == nil || e.up.wanted) {
 			e.data = false
 		}
 	}
+}
+
+// calls says that there are packets that call for a Prune if nobody wants them, or not any more. Before mfib has placed an entry
+// we do not know what other protocols want of it.
+func (e *entry) calls(ended bool) bool { return e.placed && (e.data || ended && e.alive.Running()) }
+
+// updateHost does the same for a host of a network of which others are wanted.
+func (e *entry) updateHost(n *neighbor) {
+	f := e.f
+	if n == nil || n.capabilities&wire.CapNetmask == 0 || f.r.prefix.Bits() == 32 || e.s.upstream() == 0 {
+		e.endHost()
+		return
+	}
+	wanted := e.others || e.olist(f.list) != 0
+	if e.up == nil {
+		if wanted || !f.up.wanted {
+			return
+		}
+		e.up = &upstream{neighbor: n, wanted: true}
+		e.up.init(f, e)
+	}
+	var cause *entry
+	if !wanted && f.up.wanted && e.calls(e.up.wanted) {
+		cause = e
+	}
+	e.up.update(n, wanted, cause)
+	if wanted && e.up.state == Forwarding && e.up.former == nil {
+		e.endHost()
+	}
+}
+
+// endHost forgets what was asked for the host alone.
+func (e *entry) endHost() {
+	if u := e.up; u != nil {
+		u.stop()
+		u.set(Forwarding, "nothing is asked for the host alone")
+		e.up = nil
+	}
+}
+
+// update takes who the upstream neighbor is, whether the packets are wanted, and an entry whose packets call for a Prune.
+func (u *upstream) update(n *neighbor, wanted bool, cause *entry) {
+	if n != u.neighbor {
+		u.changes(n)
+	}
+	u.wanted = wanted
 	switch {
 	case u.neighbor == nil || !u.neighbor.canPrune():
-	case u.state == Pruned && wanted && u.life.Left(f.m.now) == 0:
-		f.becomeForwarding("Prune Lifetime expires") // in this instant, as that of a Prune which it was derived from
+	case u.state == Pruned && wanted && u.life.Left(u.f.m.now) == 0:
+		u.becomeForwarding("Prune Lifetime expires") // in this instant, as that of a Prune which it was derived from
 	case u.state == Pruned && wanted:
-		f.becomeGrafting()
+		u.becomeGrafting()
 	case cause != nil && u.state == Pruned:
 		if !u.retransmit.Running() {
-			f.sendPrune(cause, u.life.Left(f.m.now))
+			u.sendPrune(cause, u.life.Left(u.f.m.now))
 		}
 	case cause != nil:
-		f.becomePruned(cause)
+		u.becomePruned(cause)
 	}
 }
 
 // watches says that packets call for a Prune now, and so are looked for often.
-func (f *flow) watches() bool {
-	u := &f.up
+func (u *upstream) watches() bool {
 	return u.neighbor != nil && u.neighbor.canPrune() && !u.wanted &&
 		(u.state == Forwarding || u.state == Pruned && u.watch.Running())
 }
 
 // becomePruned sends a Prune (section 3.5.4). "The lifetime of the prune sent must be equal to the minimum of the remaining
 // lifetimes of the received prunes" (section 2.6), or else the default, "randomized to prevent synchronization".
-func (f *flow) becomePruned(e *entry) {
-	m, u := f.m, &f.up
+func (u *upstream) becomePruned(e *entry) {
+	m := u.f.m
 	lifetime := m.cfg.PruneLifetime - m.upTo(m.cfg.PruneLifetime/4)
-	for _, p := range f.prunes {
+	for _, p := range u.f.prunes {
 		lifetime = min(lifetime, p.life.Left(m.now))
+	}
+	if u.e != nil {
+		for _, p := range u.e.prunes {
+			lifetime = min(lifetime, p.life.Left(m.now))
+		}
 	}
 	lifetime -= lifetime % m.cfg.SecondOnWire
 	if lifetime <= 0 {
@@ -286,88 +351,102 @@ func (f *flow) becomePruned(e *entry) {
 	m.timers.Stop(&u.graft) // "Stop any pending Grafts awaiting acknowledgments."
 	m.timers.Set(&u.life, m.now.Add(lifetime))
 	u.interval = m.cfg.PruneRetransmission
-	f.setUpstream(Pruned, "no downstream interface is left")
-	f.sendPrune(e, lifetime)
+	u.set(Pruned, "no downstream interface is left")
+	u.sendPrune(e, lifetime)
 }
 
 // sendPrune sends a Prune with the lifetime that is left, and sees to its retransmission: "using binary exponential back-off
 // during the lifetime of the prune if traffic is still arriving", randomized (section 3.5.5).
-func (f *flow) sendPrune(e *entry, left time.Duration) {
-	m, u := f.m, &f.up
+func (u *upstream) sendPrune(e *entry, left time.Duration) {
+	m := u.f.m
 	m.timers.Stop(&u.watch)
-	f.expectCounts(true)
+	u.expectCounts(true)
 	m.timers.Set(&u.retransmit, m.now.Add(u.interval+m.upTo(u.interval/4)))
 	u.interval = min(2*u.interval, m.cfg.PruneLifetime)
-	p := &wire.Prune{Source: e.s.addr, Group: f.g.addr, Lifetime: left / m.cfg.SecondOnWire * time.Second}
+	p := &wire.Prune{Source: e.s.addr, Group: u.f.g.addr, Lifetime: left / m.cfg.SecondOnWire * time.Second}
 	if p.Lifetime == 0 {
 		return
 	}
-	p.HasMask, p.Bits = f.netmask()
+	p.HasMask, p.Bits = u.netmask()
 	u.neighbor.send(p)
 }
 
 // expectCounts says whether the next counts of packets may be of those that came before the last Prune: counters are read
 // late. By those it would be sent again without need.
-func (f *flow) expectCounts(before bool) {
-	for _, e := range f.entries.all {
+func (u *upstream) expectCounts(before bool) {
+	if u.e != nil {
+		u.e.before = before
+		return
+	}
+	for _, e := range u.f.entries.all {
 		e.before = before
 	}
 }
 
 // netmask returns the netmask for Prunes and Grafts, which only those are sent that take it (section 3.5.6).
-func (f *flow) netmask() (has bool, bits int) {
-	if f.up.neighbor.capabilities&wire.CapNetmask == 0 {
+func (u *upstream) netmask() (has bool, bits int) {
+	switch {
+	case u.neighbor.capabilities&wire.CapNetmask == 0:
 		return false, 0
+	case u.e != nil:
+		return true, 32
 	}
-	return true, f.r.prefix.Bits()
+	return true, u.f.r.prefix.Bits()
 }
 
 // becomeForwarding ends what we asked for.
-func (f *flow) becomeForwarding(cause string) {
-	f.stopUpstream()
-	f.up.grafts = 0
-	f.setUpstream(Forwarding, cause)
-	f.expectCounts(false)
-	f.m.touch(f)
+func (u *upstream) becomeForwarding(cause string) {
+	u.stop()
+	u.grafts = 0
+	u.set(Forwarding, cause)
+	u.expectCounts(false)
+	u.f.m.touch(u.f)
 }
 
 // upstreamForgot: the upstream neighbor has lost what we asked for.
 func (f *flow) upstreamForgot(cause string) {
 	if f.up.state != Forwarding {
-		f.becomeForwarding(cause)
+		f.up.becomeForwarding(cause)
+	}
+	for _, e := range f.entries.all {
+		if e.up != nil && e.up.state != Forwarding {
+			e.up.becomeForwarding(cause)
+		}
 	}
 }
 
-// upstreamChanges takes another upstream neighbor. He has no Prune of ours, unless he was it before; he that is left learns
-// by the route exchange that we do not depend on him.
-func (f *flow) upstreamChanges(n *neighbor) {
-	m, u := f.m, &f.up
-	old, was := u.neighbor, u.former
+// changes takes another upstream neighbor. He has no Prune of ours, unless he was it before; he that is left learns by the route
+// exchange that we do not depend on him.
+func (u *upstream) changes(n *neighbor) {
+	m, old, was := u.f.m, u.neighbor, u.former
 	if old != nil && u.state != Forwarding {
 		u.former = &former{old, old.generationID, u.life.At()}
-		f.stopUpstream()
-		f.setUpstream(Forwarding, "the upstream neighbor changes")
+		u.stop()
+		u.set(Forwarding, "the upstream neighbor changes")
+		u.expectCounts(false)
 	}
 	u.neighbor = n
 	if n != nil && was != nil && was.neighbor == n && was.generationID == n.generationID && was.until.After(m.now) {
 		m.timers.Set(&u.life, was.until)
 		u.interval = m.cfg.PruneRetransmission
-		f.setUpstream(Pruned, "the upstream neighbor of before has our Prune")
+		u.set(Pruned, "the upstream neighbor of before has our Prune")
 	}
 }
 
-func (f *flow) setUpstream(state UpstreamState, cause string) {
-	u := &f.up
+func (u *upstream) set(state UpstreamState, cause string) {
 	if u.state == state {
 		return
 	}
 	t := engine.Transition{Entity: "upstream (S,G)", Old: u.state.String(), New: state.String(), Cause: cause}
-	if len(f.entries.all) > 0 {
-		t.Key = f.entries.all[0].key()
+	if u.e != nil {
+		t.Entity = "upstream host (S,G)"
+	}
+	if e := u.host(); e != nil {
+		t.Key = e.key()
 	}
 	if u.neighbor != nil {
 		t.If, t.Neighbor = u.neighbor.iface.id, u.neighbor.addr
 	}
 	u.state = state
-	f.m.emit(t)
+	u.f.m.emit(t)
 }

@@ -82,6 +82,7 @@ type EntryShow struct {
 	Interface string       // upstream
 	Neighbor  netip.Addr   // upstream; invalid: the source is directly connected
 
+	HostAlone       bool          // Upstream and the times below are what was asked for this host of its network alone
 	OthersWant      bool          // another protocol on this router wants the packets
 	Prune           time.Duration // of the Prune that we sent, its lifetime
 	PruneRetransmit time.Duration // until it may be sent again

@@ -24,6 +24,7 @@ type walk struct {
 	rib   map[netip.Prefix]engine.MRIBRoute
 	track map[netip.Addr]bool
 	last  string
+	hosts int // entries seen for which something was asked for the host alone
 }
 
 var walkCfg = Config{
@@ -152,7 +153,7 @@ func (w *walk) happen() {
 		if w.pick(8) > 0 {
 			p.Neighbors = []netip.Addr{w.links[link].Addrs[0].Addr()}
 		}
-		if w.pick(8) == 0 {
+		if src == w.neighbor(link, 1) != (w.pick(20) == 0) {
 			ours.Capabilities |= wire.CapNetmask
 		}
 		w.packet(link, src, ours, p)
@@ -323,6 +324,21 @@ func (w *walk) checkUpstream(f *flow, fail func(string, ...any)) {
 	if u.state == Pruned && w.wanted(f) {
 		fail("%v of %v is pruned and wanted", f.g.addr, f.r)
 	}
+	for _, e := range f.entries.all {
+		if e.up == nil {
+			continue
+		}
+		w.hosts++
+		if e.up.f != f || e.up.e != e || e.up.neighbor != u.neighbor || u.neighbor.capabilities&wire.CapNetmask == 0 {
+			fail("%v: of %+v is asked for a host", e.key(), e.up.neighbor)
+		}
+		if e.up.state == Pruned && (e.others || w.oifs(e, true) != 0) {
+			fail("%v is pruned and wanted", e.key())
+		}
+		if (e.up.state == Grafting) != e.up.graft.Running() || e.up.state != Forwarding && !e.up.life.Running() {
+			fail("%v: %v, Graft timer %v", e.key(), e.up.state, e.up.graft.Running())
+		}
+	}
 	if u.state != Forwarding && (u.neighbor == nil || !u.life.Running() || f.r == nil || f.r.gateway != u.neighbor) {
 		fail("%v: %v without a neighbor or a lifetime", f.g.addr, u.state)
 	}
@@ -397,7 +413,7 @@ func TestRandomWalk(t *testing.T) {
 	if testing.Short() {
 		steps = 300
 	}
-	entries, prunes, grafts := 0, 0, uint64(0)
+	entries, prunes, hosts, grafts := 0, 0, 0, uint64(0)
 	for seed := range uint64(20) {
 		w := newWalk(t, seed)
 		for range steps {
@@ -405,6 +421,7 @@ func TestRandomWalk(t *testing.T) {
 			entries, prunes = max(entries, len(w.m.entries)), max(prunes, w.m.prunes)
 		}
 		grafts += w.m.counts.Get("sent graft")
+		hosts += w.hosts
 		for n := range w.links {
 			w.tell("gone", engine.InterfaceChange{Interface: w.links[n], Gone: true})
 		}
@@ -415,8 +432,8 @@ func TestRandomWalk(t *testing.T) {
 				len(m.flows), m.prunes, m.routes, m.sources.Size(), len(w.rib), len(w.wants), len(w.track))
 		}
 	}
-	if !testing.Short() && (entries < 10 || prunes < 4 || grafts < 20) {
-		t.Errorf("too little happened: %d entries, %d prunes, %d grafts", entries, prunes, grafts)
+	if !testing.Short() && (entries < 10 || prunes < 4 || hosts < 20 || grafts < 20) {
+		t.Errorf("too little happened: %d entries, %d prunes, %d of hosts, %d grafts", entries, prunes, hosts, grafts)
 	}
 }
 

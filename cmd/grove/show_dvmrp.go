@@ -157,17 +157,14 @@ func dvmrpDownstream(i *pb.DVMRPEntryInterface) string {
 // dvmrpPruneTable prints the Prunes in force: ours, and those of neighbors.
 func dvmrpPruneTable(w io.Writer, m *pb.ListDVMRPEntriesResponse) {
 	t := newTable("Source", "Group", "Network", "Interface", "Direction", "Neighbor", "For", "Expires", "Sent again")
+	what := map[bool]string{false: "network", true: "host"}
 	for _, e := range m.Entries {
 		if e.Upstream == "Pruned" {
-			t.row(e.Source, e.Group, e.Route, e.Interface, "upstream", e.Neighbor, "network", clock(e.Prune), clock(e.PruneRetransmission))
+			t.row(e.Source, e.Group, e.Route, e.Interface, "upstream", e.Neighbor, what[e.HostAlone], clock(e.Prune), clock(e.PruneRetransmission))
 		}
 		for _, i := range e.Interfaces {
 			for _, p := range i.Prunes {
-				what := "network"
-				if p.Host {
-					what = "host"
-				}
-				t.row(e.Source, e.Group, e.Route, i.Interface, "downstream", p.Neighbor, what, clock(p.Expires), "")
+				t.row(e.Source, e.Group, e.Route, i.Interface, "downstream", p.Neighbor, what[p.Host], clock(p.Expires), "")
 			}
 		}
 	}

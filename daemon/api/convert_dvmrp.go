@@ -65,7 +65,7 @@ func DVMRPEntriesResponse(list []dvmrp.EntryShow) *pb.ListDVMRPEntriesResponse {
 	r := &pb.ListDVMRPEntriesResponse{Schema: Schema}
 	for _, e := range list {
 		m := &pb.DVMRPEntry{
-			Source: star(e.Key.Source), Group: star(e.Key.Group), External: e.External, Upstream: e.Upstream, Interface: e.Interface,
+			Source: star(e.Key.Source), Group: star(e.Key.Group), External: e.External, Upstream: e.Upstream, HostAlone: e.HostAlone, Interface: e.Interface,
 			Neighbor: addr(e.Neighbor), OthersWant: e.OthersWant, Prune: left(e.Prune), PruneRetransmission: left(e.PruneRetransmit),
 			GraftRetransmission: left(e.GraftRetransmit), Grafts: uint32(e.Grafts), Expires: left(e.Expires), Uptime: durationpb.New(e.Uptime),
 			IncomingInterface: e.Incoming, Outgoing: e.Olist, Packets: e.Packets, Bytes: e.Bytes, WrongInterface: e.WrongIf,

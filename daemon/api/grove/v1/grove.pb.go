@@ -2863,7 +2863,8 @@ type DVMRPEntry struct {
 	Packets             uint64                 `protobuf:"varint,17,opt,name=packets,proto3" json:"packets,omitempty"`
 	Bytes               uint64                 `protobuf:"varint,18,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	WrongInterface      uint64                 `protobuf:"varint,19,opt,name=wrong_interface,json=wrongInterface,proto3" json:"wrong_interface,omitempty"`
-	Interfaces          []*DVMRPEntryInterface `protobuf:"bytes,20,rep,name=interfaces,proto3" json:"interfaces,omitempty"` // downstream
+	Interfaces          []*DVMRPEntryInterface `protobuf:"bytes,20,rep,name=interfaces,proto3" json:"interfaces,omitempty"`                 // downstream
+	HostAlone           bool                   `protobuf:"varint,21,opt,name=host_alone,json=hostAlone,proto3" json:"host_alone,omitempty"` // upstream and its times are what was asked for this host of its network alone
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -3036,6 +3037,13 @@ func (x *DVMRPEntry) GetInterfaces() []*DVMRPEntryInterface {
 		return x.Interfaces
 	}
 	return nil
+}
+
+func (x *DVMRPEntry) GetHostAlone() bool {
+	if x != nil {
+		return x.HostAlone
+	}
+	return false
 }
 
 type DVMRPEntryInterface struct {
@@ -5232,7 +5240,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\"b\n" +
 	"\x18ListDVMRPEntriesResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12.\n" +
-	"\aentries\x18\x02 \x03(\v2\x14.grove.v1.DVMRPEntryR\aentries\"\x93\x06\n" +
+	"\aentries\x18\x02 \x03(\v2\x14.grove.v1.DVMRPEntryR\aentries\"\xb2\x06\n" +
 	"\n" +
 	"DVMRPEntry\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
@@ -5258,7 +5266,9 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x0fwrong_interface\x18\x13 \x01(\x04R\x0ewrongInterface\x12=\n" +
 	"\n" +
 	"interfaces\x18\x14 \x03(\v2\x1d.grove.v1.DVMRPEntryInterfaceR\n" +
-	"interfaces\"\xff\x01\n" +
+	"interfaces\x12\x1d\n" +
+	"\n" +
+	"host_alone\x18\x15 \x01(\bR\thostAlone\"\xff\x01\n" +
 	"\x13DVMRPEntryInterface\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x1e\n" +
 	"\n" +
