@@ -12,7 +12,10 @@ import (
 // divided by the time scale.
 type Config struct {
 	Interfaces map[string]neighbor.Config // PIM runs on these, by name
-	RPs        []StaticRP
+	// External are the interfaces of the other protocols of this router: a source that is reached through one of them is
+	// theirs (RFC 2715).
+	External []string
+	RPs      []StaticRP
 	// SSM are the source-specific ranges: no (*,G) state, no Register (RFC 4607). Default 232.0.0.0/8, ff30::/12's
 	// ff3x::/32.
 	SSM []netip.Prefix

@@ -32,7 +32,12 @@ func (m *Machine) creation(e engine.Creation) {
 	}
 	s.asked = true
 	a := arrival{iif: m.bitOf(e.If), packet: e.Packet, tapped: e.Packet != nil, forwarded: e.Packet == nil}
-	s.whenPathKnown(func() { s.appears(a) })
+	s.whenPathKnown(func() {
+		if externallyReached(s) && a.iif == 0 {
+			a.iif = external
+		}
+		s.appears(a)
+	})
 }
 
 // appears is the first packet of a flow.
@@ -40,7 +45,7 @@ func (s *source) appears(a arrival) {
 	m := s.m
 	if a.tapped {
 		a.iif = s.tappedOn()
-		a.forwarded = s.tapForwards(a.iif)
+		a.forwarded = s.tapForwards(a.iif) || externallyReached(s)
 	}
 	if s.interesting() {
 		m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
@@ -51,8 +56,9 @@ func (s *source) appears(a arrival) {
 }
 
 // tappedOn returns where a packet must have come in that a (*,*) or (*,G) row tapped: the kernel does not say.
+// The rows take no packets from interfaces of other protocols.
 func (s *source) tappedOn() ifSet {
-	if directlyConnected(s) {
+	if directlyConnected(s) && !externallyReached(s) {
 		return rpfInterface(s)
 	}
 	return rpfInterfaceRP(s.g)
@@ -67,7 +73,7 @@ func (s *source) tapForwards(iif ifSet) bool {
 
 // interesting says whether packets of the flow are to be watched: if not, the forwarding plane can forget it.
 func (s *source) interesting() bool {
-	return directlyConnected(s) || s.up.state == Joined || s.g.up.state == Joined || iAmRP(s.g)
+	return directlyConnected(s) && !uselessHere(s) || s.up.state == Joined || s.g.up.state == Joined || iAmRP(s.g)
 }
 
 // arrives is "On receipt of data from S to G on interface iif" (section 4.2). The forwarding plane tells of some packets
@@ -78,7 +84,7 @@ func (s *source) arrives(a arrival) {
 		return
 	}
 	// "First, we restart (or start) the Keepalive Timer if the source is on a directly connected subnet."
-	if directlyConnected(s) && a.iif == rpfInterface(s) {
+	if directlyConnected(s) && a.iif == rpfInterface(s) && !uselessHere(s) {
 		s.setKeepalive(m.cfg.KeepalivePeriod)
 	}
 	if a.iif == rpfInterface(s) && s.up.state == Joined && inheritedOlistSG(s) != 0 {
@@ -96,7 +102,7 @@ func (s *source) arrives(a arrival) {
 		s.wrong, s.wrongAt = s.wrong|a.iif, m.now.UnixNano()
 	}
 	v := forward(s, a.iif)
-	if v.onRPTree && checkSwitchToSpt(s) {
+	if v.onRPTree && !externallyReached(s) && checkSwitchToSpt(s) {
 		s.setKeepalive(m.cfg.KeepalivePeriod)
 	}
 	s.repeatAssert(a.iif, v.assert)
@@ -107,8 +113,8 @@ func (s *source) arrives(a arrival) {
 	if s.registerState() == RegisterJoin && a.iif == rpfInterface(s) {
 		s.registerPacket(a.packet)
 	}
-	if out := v.oifs &^ registerTunnel; !a.forwarded && out != 0 {
-		m.inject(out, a.packet)
+	if out := v.oifs &^ (registerTunnel | others); !a.forwarded && out != 0 {
+		m.inject(out, a.packet, false)
 	}
 }
 
@@ -136,7 +142,7 @@ func (s *source) setKeepalive(d time.Duration) {
 	m := s.m
 	started := !s.kat.Running()
 	if s.kat.Do == nil {
-		s.kat.Do = func(time.Time) { m.touchSource(s) }
+		s.kat.Do = func(time.Time) { s.keepaliveTimerExpires() }
 	}
 	m.setMax(&s.kat, d)
 	if started {
@@ -153,6 +159,11 @@ func (s *source) flowTimer() *engine.Timer {
 		}
 	}
 	return &s.flow
+}
+
+func (s *source) keepaliveTimerExpires() {
+	s.listenAgain()
+	s.m.touchSource(s)
 }
 
 func (s *source) setSPTbit(cause string) {
@@ -215,8 +226,11 @@ func (s *source) tapped(packet []byte) {
 	m.timers.Set(s.flowTimer(), m.now.Add(m.cfg.KeepalivePeriod))
 	// Until its own row is there, packets of a host come by the (*,*) or (*,G) row.
 	a := arrival{iif: s.said.in, packet: packet, forwarded: s.installed || !directlyConnected(s)}
-	if a.iif == 0 || !s.installed && s.g.said.wanted {
+	if a.iif == 0 || !s.installed && (s.g.said.wanted || externallyReached(s)) {
 		a.iif = s.tappedOn()
+	}
+	if externallyReached(s) {
+		a.forwarded = true // by the row of (S,G), or by the (*,G) row
 	}
 	if s.decap != nil && a.iif == rpfInterface(s) {
 		s.decap.remember(packet)
@@ -242,13 +256,14 @@ func (m *Machine) activity(e engine.Activity) {
 	}
 }
 
-// inject sends a packet out of interfaces by hand, as the forwarding plane would have.
-func (m *Machine) inject(out ifSet, packet []byte) {
+// inject sends a packet out of interfaces by hand, as the forwarding plane would have. If it comes out of a Register mfib sends
+// it out of other protocols' interfaces as well.
+func (m *Machine) inject(out ifSet, packet []byte, decapsulated bool) {
 	fresh, ok := decrementTTL(packet)
 	if !ok {
 		m.counts.Add("data with TTL 1 not forwarded")
 		return
 	}
 	m.counts.Add("data packets forwarded by hand")
-	m.emit(engine.Inject{Out: m.ifIDs(out), Packet: fresh})
+	m.emit(engine.Inject{Out: m.ifIDs(out), Fresh: decapsulated, Packet: fresh})
 }

@@ -23,6 +23,7 @@
 //   - downstream.go: sections 4.5.1 to 4.5.3; upstream.go: 4.5.4 and 4.5.5; rpt.go: 4.5.6 and 4.5.7
 //   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2)
 //   - assert.go: section 4.6
+//   - border.go: other protocols on this router (RFC 2715): their sources, and what they want of ours
 //   - forwarding.go: the rules of section 4.2, and the rows of the forwarding table; data.go: packets that come up
 //   - target.go: the MRIB: sources and RPs, their paths, NBR(I,A)
 //   - iface.go, neighbor.go: interfaces and neighbors (internal/pim/neighbor does Hello); member.go: hosts
@@ -54,15 +55,26 @@
 //     tap, and brings the Register-Stop; Registers still on their way are forwarded until one is seen whose packet came
 //     natively. That departs from section 4.4.2 and is marked there.
 //
+// # Other protocols on the router
+//
+// Where another protocol runs on other interfaces this machine is a component of RFC 2715, whose dispatcher is mfib. Two
+// virtual interfaces stand for the others in the macros. External is RPF_interface(S) of a source that is reached through
+// one of theirs: it counts as directly connected and we as its DR, so that it is registered. On others are their receivers,
+// as alerts tell of them: an alert of (*,G) or (S,G) is a membership there.
+//
 // # Supported standards
 //
 //   - RFC 7761: PIM-SM (revised)
+//   - RFC 2715, section 4.4, as far as RFC 7761 has what it asks for
 //   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
 //
 // # Known gaps
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
 //   - PIM messages are not authenticated (section 6.3).
+//   - There is no (*,*,RP) in RFC 7761: see alertedStarStar. Nor is there a Border bit. A source in the domain reaches
+//     another protocol's receivers through a border router only if that protocol says which groups they are in, if the
+//     router is the RP or the DR of the source, or if its packets come past.
 //   - IPv6: where a source and members of its group share a LAN, its first packet is on a wrong interface and comes up in
 //     a report; what follows is dropped until the row of (S,G) is written. (The next source is reported at once: mfib
 //     re-arms the (*,G) row.)

@@ -229,7 +229,7 @@ func (g *group) update() {
 	for _, s := range g.sources.all {
 		g.m.touchSource(s)
 	}
-	if len(g.oifs) == 0 && len(g.sources.all) == 0 && g.up.state == NotJoined {
+	if len(g.oifs) == 0 && len(g.sources.all) == 0 && g.up.state == NotJoined && !g.wanted {
 		g.remove()
 	}
 }

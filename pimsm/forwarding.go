@@ -144,7 +144,7 @@ func wantStarG(g *group) row {
 	if g.up.state != Joined || in == 0 || in == decapsulation {
 		return row{}
 	}
-	out := immediateOlistStarG(g) &^ in
+	out := immediateOlistStarG(g) &^ in &^ others
 	return row{wanted: true, in: in, out: out, wrong: out, tap: true}
 }
 
@@ -167,7 +167,7 @@ func wantSG(s *source) row {
 	if r.out.has(registerTunnel) {
 		r.register = s.g.rpf
 	}
-	r.out &^= registerTunnel
+	r.out &^= registerTunnel | others
 	// Packets on RPF_interface(S) set the SPTbit, those on an outgoing interface are the event of an Assert.
 	r.wrong = (r.out | rpfInterface(s)) &^ r.in
 	return r
@@ -256,7 +256,7 @@ func (m *Machine) want(k engine.Key, r row) {
 	if r.register != nil {
 		w.Encap = []engine.Encap{{Kind: engine.EncapRegister, To: r.register.addr}}
 	}
-	if w.In == 0 {
+	if w.In == 0 && r.in != external {
 		w.Negative = "no RPF interface"
 	}
 	if k.Source.IsValid() {

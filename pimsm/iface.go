@@ -2,6 +2,7 @@ package pimsm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -17,6 +18,8 @@ type iface struct {
 	nb   *neighbor.Interface // nil: PIM is not configured here
 	slot int                 // of bit; 0: none
 	bit  ifSet
+	// foreign says that the interface is another protocol's.
+	foreign bool
 
 	runs    bool
 	primary netip.Addr // the address that we speak from
@@ -82,6 +85,14 @@ func (m *Machine) own(list []netip.Prefix, n int) {
 
 // configureInterface starts, changes or ends PIM on an interface as the configuration and the link ask.
 func (m *Machine) configureInterface(i *iface) {
+	m.configurePIM(i)
+	if foreign := i.nb == nil && slices.Contains(m.cfg.External, i.link.Name); foreign != i.foreign {
+		i.foreign = foreign
+		i.resolveHops()
+	}
+}
+
+func (m *Machine) configurePIM(i *iface) {
 	cfg, wanted := m.cfg.Interfaces[i.link.Name]
 	switch {
 	case wanted && i.nb == nil:

@@ -17,6 +17,10 @@ const (
 	// decapsulation is RPF_interface(RP(G)) at the RP: "the virtual interface on which Register packets are
 	// received" (RFC 7761, section 4.2). It is in no outgoing list.
 	decapsulation
+	// external is RPF_interface(S) of a source that is reached by another protocol of this router, and others is where the
+	// members are that those protocols tell of by alerts (border.go).
+	external
+	others
 
 	firstSlot = iota // of real interfaces
 	slots     = 64

@@ -41,6 +41,9 @@ type Machine struct {
 	unsaidGroups  []*group
 	unsaidSources []*source
 	said          row // of (*,*)
+
+	wildcard     bool           // other protocols are wildcard receivers: a (*,*) Join alert
+	saidWildcard []netip.Prefix // what we are a wildcard receiver for, as last said
 }
 
 // New returns a machine. It speaks IPv4 or IPv6 as id.Family says, and does nothing until it is configured.
@@ -101,6 +104,10 @@ func (m *Machine) handle(ev engine.Event) {
 		m.setInstalled(e.Key)
 	case engine.Deletion:
 		m.deletion(e.Key)
+	case engine.Alert:
+		m.alert(e)
+	case engine.OwnerChanged:
+		m.ownerChanged(e)
 	case engine.Query:
 		m.answer(e)
 	case engine.Settled:
@@ -120,6 +127,7 @@ func (m *Machine) settled() {
 		m.emit(engine.Subscribe{})
 	}
 	m.sayRows()
+	m.sayWildcard()
 	m.flush()
 	for _, slot := range m.freed {
 		m.slots[slot] = nil

@@ -1,6 +1,10 @@
 package pimsm
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"grove/internal/engine"
+)
 
 // This file is the state summarization macros of RFC 7761, section 4.1.5, and those of its state machines, each a
 // function that only reads: the formula of the RFC stands above it. The suffix StarG is (*,G), SG is (S,G), SGRpt is
@@ -25,8 +29,10 @@ func immediateOlistSG(s *source) ifSet {
 //	    ( joins(*,G) (-) prunes(S,G,rpt) )
 //	(+) ( pim_include(*,G) (-) pim_exclude(S,G))
 //	(-) ( lost_assert(*,G) (+) lost_assert(S,G,rpt) )
+//
+// At the RP other protocols' wildcard receivers are in it as well: see alertedStarStar.
 func inheritedOlistSGRpt(s *source) ifSet {
-	return (joinsStarG(s.g)&^prunesSGRpt(s) | pimIncludeStarG(s.g)&^pimExcludeSG(s)) &^
+	return (joinsStarG(s.g)&^prunesSGRpt(s) | (pimIncludeStarG(s.g)|alertedStarStar(s.g))&^pimExcludeSG(s)) &^
 		(lostAssertStarG(s.g) | lostAssertSGRpt(s))
 }
 
@@ -47,7 +53,7 @@ func pimIncludeStarG(g *group) ifSet {
 		return 0
 	}
 	lost := lostAssertStarG(g)
-	return g.where(func(o *oif) bool {
+	return alertedStarG(g) | g.where(func(o *oif) bool {
 		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
 	})
 }
@@ -59,7 +65,7 @@ func pimIncludeStarG(g *group) ifSet {
 //	  AND  local_receiver_include(S,G,I) }
 func pimIncludeSG(s *source) ifSet {
 	lost := lostAssertSG(s)
-	return s.where(func(o *oif) bool {
+	return alertedSG(s, engine.JoinAlert) | s.where(func(o *oif) bool {
 		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
 	})
 }
@@ -74,7 +80,7 @@ func pimExcludeSG(s *source) ifSet {
 		return 0
 	}
 	lost := lostAssertStarG(s.g)
-	return s.where(func(o *oif) bool {
+	return alertedSG(s, engine.PruneAlert) | s.where(func(o *oif) bool {
 		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(s.g.on(o.iface.bit))) && o.exclude
 	})
 }
@@ -172,8 +178,14 @@ func rpfInterfaceRP(g *group) ifSet {
 	return g.rpf.iface.set()
 }
 
-// RPF_interface(S): "the interface the MRIB indicates would be used to route packets to S".
-func rpfInterface(s *source) ifSet { return s.rpf.iface.set() }
+// RPF_interface(S): "the interface the MRIB indicates would be used to route packets to S". Of an externally reached source
+// it stands for the interface of the other protocol.
+func rpfInterface(s *source) ifSet {
+	if externallyReached(s) {
+		return external
+	}
+	return s.rpf.iface.set()
+}
 
 // neighborID is a PIM neighbor: an interface and the primary address of the neighbor there. The zero value is NULL.
 type neighborID struct {
@@ -226,7 +238,7 @@ func rpfNeighborSG(s *source) neighborID {
 	if o := s.on(rpfInterface(s)); iAmAssertLoser(o) {
 		return neighborID{o.iface, o.assert.winner}
 	}
-	if s.rpf.connected {
+	if s.rpf.connected || externallyReached(s) {
 		return neighborID{} // "If S is directly adjacent, then MRIB.next_hop( S ) returns NULL."
 	}
 	return nbr(s.rpf)
@@ -245,8 +257,11 @@ func nbr(t *target) neighborID {
 func iAmRP(g *group) bool { return g.rpf != nil && g.rpf.local && !g.ssm }
 
 // DirectlyConnected(S) "is TRUE if the source S is on any subnet that is directly connected to this router (or for
-// packets originating on this router)" (section 4.2).
-func directlyConnected(s *source) bool { return s.rpf.connected || s.rpf.local }
+// packets originating on this router)" (section 4.2). So is an externally reached source: the border router is where its
+// packets enter the domain.
+func directlyConnected(s *source) bool {
+	return s.rpf.connected || s.rpf.local || externallyReached(s)
+}
 
 // ---- section 4.5: what to ask of the neighbor upstream ----
 
@@ -292,8 +307,12 @@ func keepaliveRunning(s *source) bool { return s.kat.Running() || s.g.ssm }
 // Deviation: a router that is the RP itself does not register with itself, and without an RP there is no tunnel. The
 // RFC would have the RP send itself a Register and answer it with a Register-Stop.
 func couldRegister(s *source) bool {
-	return !s.g.ssm && s.g.rpf != nil && !iAmRP(s.g) &&
-		s.rpf.iface != nil && s.rpf.iface.dr && keepaliveRunning(s) && directlyConnected(s)
+	return !s.g.ssm && s.g.rpf != nil && !iAmRP(s.g) && iAmDRTowards(s) && keepaliveRunning(s) && directlyConnected(s)
+}
+
+// I_am_DR( RPF_interface(S) ). For an externally reached source it is this router that registers.
+func iAmDRTowards(s *source) bool {
+	return externallyReached(s) || s.rpf.iface != nil && s.rpf.iface.dr
 }
 
 // ---- section 4.6: asserts ----

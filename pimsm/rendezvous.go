@@ -149,7 +149,7 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 		s.arrives(arrival{iif: decapsulation, forwarded: true})
 	}
 	if out &^= registerTunnel; out != 0 {
-		m.inject(out, withCongestion(r.Packet, tos))
+		m.inject(out, withCongestion(r.Packet, tos), true)
 	}
 }
 

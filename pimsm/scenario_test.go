@@ -27,7 +27,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //
 //	family 4|6                          before anything else
 //	config rp A [PREFIX] | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | go
-//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [prio N] [delay D]   a new or changed interface; delay: Triggered_Hello_Delay
+//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [other] [prio N] [delay D]   a new or changed interface; delay:
+//	                                    Triggered_Hello_Delay; other: it is another protocol's
 //	down NAME | gone NAME
 //	path A via IF GW[,IF GW...] [metric N] [distance N] | path A connected IF | path A local IF | path A none
 //	hello IF FROM [genid N] [prio N] [hold D] [also A,...]
@@ -41,6 +42,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	register FROM TO S G [null] [ttl N] [id N]
 //	stop FROM S|* G                       a Register-Stop
 //	installed S G
+//	alert join|prune [[S] G]              what other protocols want; without a group: of (*,*)
+//	owner pimsm|pimdm S G                 the owner of an entry changed
 //	wait D                                time passes
 //	show entries|joins|rp|counts|neighbors|interfaces [ARG]
 //	quiet on|off                          print no transitions
@@ -231,6 +234,18 @@ func (w *world) do(f []string) error {
 		return w.member(cmd, args)
 	case "new", "wrong", "whole", "active", "installed":
 		return w.data(cmd, args)
+	case "alert":
+		a := engine.Alert{Kind: map[string]engine.AlertKind{"join": engine.JoinAlert, "prune": engine.PruneAlert}[args[0]]}
+		switch len(args) {
+		case 2:
+			a.Key = engine.StarG(addr(args[1]))
+		case 3:
+			a.Key = engine.SG(addr(args[1]), addr(args[2]))
+		}
+		w.event(a)
+	case "owner":
+		id := engine.MachineID{Protocol: engine.Protocol(args[0]), Family: w.family}
+		w.event(engine.OwnerChanged{Key: engine.SG(addr(args[1]), addr(args[2])), Owner: id})
 	case "register":
 		return w.register(args)
 	case "stop":
@@ -298,12 +313,16 @@ func (w *world) iface(f []string) error {
 		PropagationDelay: 500 * time.Millisecond, OverrideInterval: 2500 * time.Millisecond, MaxNeighbors: 512,
 	}
 	pim := name != "lo"
+	w.cfg.External = slices.DeleteFunc(slices.Clone(w.cfg.External), func(n string) bool { return n == name })
 	for n := 1; n < len(f); n++ {
 		switch f[n] {
 		case "p2p":
 			i.PointToPoint = true
 		case "nopim":
 			pim = false
+		case "other":
+			pim = false
+			w.cfg.External = append(w.cfg.External, name)
 		case "mtu":
 			i.MTU, _ = strconv.Atoi(f[n+1])
 			n++
@@ -598,7 +617,13 @@ func (w *world) describe(e engine.Effect) string {
 		if err != nil {
 			return "inject " + err.Error()
 		}
-		return fmt.Sprintf("inject %v > %v ttl %d id %d out %s", p.Src, p.Dst, p.TTL, p.ID, w.list(e.Out))
+		s := fmt.Sprintf("inject %v > %v ttl %d id %d out %s", p.Src, p.Dst, p.TTL, p.ID, w.list(e.Out))
+		if e.Fresh && w.cfg.External != nil {
+			s += " and to other protocols"
+		}
+		return s
+	case engine.Wildcard:
+		return fmt.Sprintf("wildcard %v", e.Groups)
 	case engine.Note:
 		if e.Level == engine.Debug {
 			return "note " + e.Text

@@ -67,6 +67,9 @@ type EntryShow struct {
 	RegisterStop  time.Duration // time left of the Register-Stop Timer
 	Decapsulating bool          // the RP forwards Registers by hand
 	Connected     bool          // DirectlyConnected(S)
+	External      bool          // another protocol's source (RFC 2715)
+
+	OthersWant bool // other protocols want the packets: a Join alert
 }
 
 // RPShow is a Group-to-RP mapping.
@@ -162,11 +165,13 @@ func (m *Machine) showEntries() []EntryShow {
 		}
 		if s := n.s; s == nil {
 			x.Olist = m.nameList(e.said.olist(immediateOlistStarG(n.g)))
+			x.OthersWant = n.g.wanted
 		} else {
 			x.Olist = m.nameList(e.said.olist(inheritedOlistSG(s)))
 			x.SPTbit, x.Keepalive, x.Connected = sptBit(s), s.kat.Left(m.now), directlyConnected(s)
 			x.Rpt, x.Register = s.rpt.state.String(), s.registerState().String()
 			x.Decapsulating = s.decap != nil
+			x.External, x.OthersWant = externallyReached(s), s.wanted == engine.JoinAlert
 			if s.rpt.ot != nil {
 				x.OverrideTimer = s.rpt.ot.Left(m.now)
 			}

@@ -18,6 +18,7 @@ type target struct {
 	pinned    bool // a configured RP: tracked although no group has it now
 	local     bool // an address of ours
 	connected bool // no gateway between
+	external  bool // the best way is by an interface of another protocol (border.go)
 	reachable bool
 	distance  uint32
 	cost      uint32
@@ -171,12 +172,14 @@ func (t *target) resolve() bool {
 		return false
 	}
 	t.keep(nil)
-	if iface == t.iface && nbr == t.nbr {
+	external := !t.local && len(t.hops) > 0 && t.hops[0].iface.foreign
+	if iface == t.iface && nbr == t.nbr && external == t.external {
 		return false
 	}
 	old := t.iface
-	t.iface, t.nbr = iface, nbr
-	if old != nil && old != iface {
+	becomesExternal := external && !t.external
+	t.iface, t.nbr, t.external = iface, nbr, external
+	if old != nil && (old != iface || becomesExternal) {
 		t.stopsBeingRPF(old)
 	}
 	t.touch()

@@ -17,6 +17,7 @@ type group struct {
 	ssm     bool                   // the group is in an SSM range (section 4.8)
 	sources roll[*source]          // all (S,G) and (S,G,rpt) state of the group
 	index   map[netip.Addr]*source // of sources; nil while they are few
+	wanted  bool                   // other protocols have receivers of the group: a (*,G) Join alert
 
 	placeInRP int32
 }
@@ -44,6 +45,8 @@ type source struct {
 
 	sptBit bool // SPTbit(S,G); read it by sptBit(s)
 	asked  bool // a Creation of mfib waits for its answer
+	// wanted is the last (S,G) alert: whether other protocols want the packets of a source that is ours.
+	wanted engine.AlertKind
 
 	placeInGroup  int32
 	placeInTarget int32

@@ -98,6 +98,7 @@ func ofSparse(m *pb.Mroute, e *pimsm.EntryShow, on map[place]*pimsm.DownstreamSh
 	}
 	m.Upstream, m.JoinTimer = e.Upstream, left(e.JoinTimer)
 	m.Rp, m.WeAreRp, m.Ssm = addr(e.RP), e.RPIsUs, e.SSM
+	m.External, m.OthersWant = e.External, e.OthersWant
 	if e.Key.Source.IsValid() {
 		m.Spt, m.Keepalive, m.Connected = e.SPTbit, left(e.Keepalive), e.Connected
 		m.Rpt, m.OverrideTimer = e.Rpt, left(e.OverrideTimer)

@@ -67,6 +67,9 @@ func (c *Config) Machines() map[engine.MachineID]any {
 				entry.Owner = engine.DVMRP
 				vector.Interfaces[iface.Name] = iface.dvmrpInterface()
 			}
+			if _, ours := sparse.Interfaces[iface.Name]; !ours && entry.Owner != engine.IGMP {
+				sparse.External = append(sparse.External, iface.Name)
+			}
 			if host != nil {
 				members.Interfaces[iface.Name] = c.scaledIGMP(*host)
 			}
