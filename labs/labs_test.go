@@ -112,6 +112,7 @@ func TestOnKernel(t *testing.T) {
 var chance = map[string][]string{
 	"02-dvmrp":  {"upstream", "downstream", "route"},
 	"03-pim-dm": {"upstream", "downstream", "assert"},
+	"13-border": {"upstream", "downstream", "route"},
 }
 
 // sequences returns what each piece of state of each router went through, in order. Which of two routers is first is
