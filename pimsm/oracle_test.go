@@ -78,6 +78,19 @@ type facts struct {
 	sptbit, kat                   bool
 	register                      string // "NI", "J", "P", "JP"
 	prefS, metricS, prefRP, metRP uint32
+
+	// RFC 2715: S is reached by another protocol, and RPF_interface(S) is "external". The alerts say what others want: "",
+	// "join", "prune".
+	external                  bool
+	alertAll, alertG, alertSG string
+}
+
+// others is { others } if the condition holds: the virtual interface of other protocols' receivers.
+func (f *facts) others(condition bool) ifs {
+	if condition {
+		return ifs{"others": true}
+	}
+	return ifs{}
 }
 
 // ---- section 4.1.5 ----
@@ -99,21 +112,21 @@ func (f *facts) prunesSGrpt() ifs {
 }
 
 func (f *facts) pimIncludeG() ifs {
-	return all(f.names, func(i string) bool {
+	return plus(f.others(f.alertG == "join" && !f.ssm), all(f.names, func(i string) bool {
 		return ((f.dr[i] && !f.lostG(i)) || f.assertG[i].state == "W") && f.memberG[i]
-	})
+	}))
 }
 
 func (f *facts) pimIncludeSG() ifs {
-	return all(f.names, func(i string) bool {
+	return plus(f.others(f.alertSG == "join" && !f.external), all(f.names, func(i string) bool {
 		return ((f.dr[i] && !f.lostSG(i)) || f.assertSG[i].state == "W") && f.memberSG[i]
-	})
+	}))
 }
 
 func (f *facts) pimExcludeSG() ifs {
-	return all(f.names, func(i string) bool {
+	return plus(f.others(f.alertSG == "prune" && !f.external && !f.ssm), all(f.names, func(i string) bool {
 		return ((f.dr[i] && !f.lostG(i)) || f.assertG[i].state == "W") && f.excludeSG[i]
-	})
+	}))
 }
 
 func (f *facts) lostG(i string) bool { // lost_assert(*,G,I)
@@ -157,7 +170,7 @@ func (f *facts) immediateSG() ifs {
 
 func (f *facts) inheritedSGrpt() ifs {
 	a := minus(f.joinsG(), f.prunesSGrpt())
-	b := minus(f.pimIncludeG(), f.pimExcludeSG())
+	b := minus(plus(f.pimIncludeG(), f.others(f.alertAll == "join" && f.rp == "us")), f.pimExcludeSG())
 	c := plus(all(f.names, f.lostG), all(f.names, f.lostSGrpt))
 	return minus(plus(a, b), c)
 }
@@ -196,7 +209,7 @@ func (f *facts) rpfNbrSG() string {
 	if i := f.rpfS; i != "" && f.assertSG[i].state == "L" {
 		return at(i, f.assertSG[i].winner)
 	}
-	if f.connected || f.local {
+	if f.connected || f.local || f.external {
 		return ""
 	}
 	return at(f.rpfS, f.nbrS)
@@ -221,7 +234,7 @@ func (f *facts) couldRegister() bool {
 	if f.ssm || f.rp != "known" {
 		return false
 	}
-	return f.rpfS != "" && f.dr[f.rpfS] && f.kat && (f.connected || f.local)
+	return f.kat && (f.external || f.rpfS != "" && f.dr[f.rpfS] && (f.connected || f.local))
 }
 
 func (f *facts) couldAssertSG(i string) bool {
@@ -279,7 +292,7 @@ func (f *facts) myMetricSG(i string) [4]uint32 {
 
 func (f *facts) updateSPTbit(iif string) bool {
 	return iif != "" && iif == f.rpfS && f.joinDesiredSG() &&
-		(f.connected || f.local ||
+		(f.connected || f.local || f.external ||
 			f.rpfS != f.rpfInterfaceRP() ||
 			len(f.inheritedSGrpt()) == 0 ||
 			(f.rpfNbrSG() == f.rpfNbrG() && f.rpfNbrSG() != "") ||
@@ -335,6 +348,10 @@ func randomFacts(rng *rand.Rand) *facts {
 	}
 	if f.local {
 		f.connected = false
+	}
+	f.alertAll, f.alertG, f.alertSG = pick(rng, "", "prune", "join"), pick(rng, "", "", "join"), pick(rng, "", "", "join", "prune")
+	if !f.local && rng.IntN(5) == 0 {
+		f.external, f.connected, f.rpfS = true, false, "external"
 	}
 	if f.rp == "none" {
 		f.prefRP, f.metRP = 0x7fffffff, 0xffffffff // no route
@@ -409,8 +426,9 @@ func build(f *facts) (*group, *source) {
 		}
 		return netip.AddrFrom4([4]byte{10, 0, byte(byName[i].slot - firstSlot), n[0] - '0'})
 	}
-	g := &group{addr: netip.MustParseAddr("239.1.1.1"), ssm: f.ssm}
+	g := &group{addr: netip.MustParseAddr("239.1.1.1"), ssm: f.ssm, wanted: f.alertG == "join"}
 	g.m = m
+	m.wildcard = f.alertAll == "join"
 	if f.rp != "none" && !f.ssm {
 		g.rpf = &target{
 			m: m, addr: netip.MustParseAddr("10.255.0.3"), known: true, reachable: true, local: f.rp == "us",
@@ -419,8 +437,9 @@ func build(f *facts) (*group, *source) {
 	}
 	s := &source{addr: netip.MustParseAddr("10.9.0.9"), g: g, sptBit: f.sptbit}
 	s.m = m
+	s.wanted = map[string]engine.AlertKind{"join": engine.JoinAlert, "prune": engine.PruneAlert}[f.alertSG]
 	s.rpf = &target{
-		m: m, addr: s.addr, known: true, reachable: true, local: f.local, connected: f.connected,
+		m: m, addr: s.addr, known: true, reachable: true, local: f.local, connected: f.connected, external: f.external,
 		distance: f.prefS, cost: f.metricS, iface: byName[f.rpfS], nbr: address(f.rpfS, f.nbrS),
 	}
 	if f.kat {
@@ -477,6 +496,10 @@ func setOf(m *Machine, set ifSet) ifs {
 			r["VI"] = true
 		case ifSet(1)<<slot == decapsulation:
 			r["decapsulation"] = true
+		case ifSet(1)<<slot == external:
+			r["external"] = true
+		case ifSet(1)<<slot == others:
+			r["others"] = true
 		default:
 			r[m.slots[slot].link.Name] = true
 		}
@@ -515,6 +538,12 @@ func compare(f *facts, g *group, s *source) []string {
 	check("immediate_olist(S,G)", setOf(m, immediateOlistSG(s)), f.immediateSG())
 	check("inherited_olist(S,G,rpt)", setOf(m, inheritedOlistSGRpt(s)), f.inheritedSGrpt())
 	check("inherited_olist(S,G)", setOf(m, inheritedOlistSG(s)), f.inheritedSG())
+	check("RPF_interface(S)", setOf(m, rpfInterface(s)), all([]string{f.rpfS}, func(i string) bool { return i != "" }))
+	check("Update_SPTbit on RPF_interface(S)", updateSPTbit(s, rpfInterface(s)), f.updateSPTbit(f.rpfS))
+	if f.external {
+		out, _ := f.packet(f.rpfS)
+		check("a packet of the other protocol goes to", setOf(m, forward(s, rpfInterface(s)).oifs), out)
+	}
 	check("RPF'(*,G)", neighborOf(rpfNeighborStarG(g)), f.rpfNbrG())
 	check("RPF'(S,G,rpt)", neighborOf(rpfNeighborSGRpt(s)), f.rpfNbrSGrpt())
 	check("RPF'(S,G)", neighborOf(rpfNeighborSG(s)), f.rpfNbrSG())

@@ -46,10 +46,23 @@ type walk struct {
 	groups  []netip.Addr
 	sources []netip.Addr
 	rps     []netip.Addr
+	alerts  map[engine.Key]string // the last ones: "join", "prune"
+	foreign engine.Interface      // another protocol's
+}
+
+// reachedByOthers says that the way to an address is by the interface of the other protocol.
+func (w *walk) reachedByOthers(a netip.Addr) bool {
+	p := w.paths[a]
+	return len(p.Hops) > 0 && p.Hops[0].If == w.foreign.ID
 }
 
 func newWalk(t *testing.T, seed uint64) *walk {
-	w := &walk{t: t, rng: rand.New(rand.NewPCG(seed, 99)), now: time.Unix(5000, 0), paths: map[netip.Addr]engine.Path{}}
+	w := &walk{t: t, rng: rand.New(rand.NewPCG(seed, 99)), now: time.Unix(5000, 0), paths: map[netip.Addr]engine.Path{}, alerts: map[engine.Key]string{}}
+	w.foreign = engine.Interface{
+		ID: 50, Name: "foreign", Up: true, Carrier: true, Multicast: true, MTU: 1500,
+		Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.50.100/24")},
+	}
+	w.cfg.External = []string{"foreign"}
 	w.m = New(engine.MachineID{Protocol: engine.PIMSM, Family: engine.IPv4}, rand.New(rand.NewPCG(seed, 1)))
 	w.cfg.Interfaces = map[string]neighbor.Config{}
 	for n, name := range testNames {
@@ -76,6 +89,7 @@ func newWalk(t *testing.T, seed uint64) *walk {
 	for _, l := range w.links {
 		w.tell("interface", engine.InterfaceChange{Interface: l})
 	}
+	w.tell("interface", engine.InterfaceChange{Interface: w.foreign})
 	return w
 }
 
@@ -94,10 +108,7 @@ func (w *walk) step(ev engine.Event) {
 		}
 	}
 	for _, a := range track {
-		if _, known := w.paths[a]; !known {
-			w.paths[a] = w.randomPath(a)
-		}
-		w.step(w.paths[a])
+		w.step(w.pathTo(a))
 	}
 }
 
@@ -110,6 +121,8 @@ func (w *walk) randomPath(a netip.Addr) engine.Path {
 	case slices.Contains(w.rps, a) && w.rng.IntN(4) == 0:
 		p.Local, p.Hops = true, []engine.NextHop{{If: w.links[0].ID}}
 	case w.rng.IntN(10) == 0: // unreachable
+	case !slices.Contains(w.rps, a) && w.rng.IntN(4) == 0:
+		p.Hops = []engine.NextHop{{If: w.foreign.ID, Gateway: netip.MustParseAddr("10.0.50.1")}}
 	default:
 		p.Hops = []engine.NextHop{{If: w.links[n].ID, Gateway: w.neighbor(n, 1+w.rng.IntN(3))}}
 	}
@@ -191,6 +204,11 @@ func (w *walk) happen() {
 		a := pick(rng, append(slices.Clone(w.sources), w.rps...)...)
 		w.paths[a] = w.randomPath(a)
 		w.tell(fmt.Sprintf("path %+v", w.paths[a]), w.paths[a])
+		if w.reachedByOthers(a) {
+			for _, g := range w.groups {
+				w.ownerChanged(engine.SG(a, g))
+			}
+		}
 	case n < 89 && rng.IntN(3) == 0: // an interface is replaced by another of its name
 		l := &w.links[link]
 		w.tell("gone "+l.Name, engine.InterfaceChange{Interface: *l, Gone: true})
@@ -222,12 +240,42 @@ func (w *walk) happen() {
 		}
 		b, _ := wire.Encode(msg, src, dst)
 		w.tell(fmt.Sprintf("%v (%v,%v)", msg.Type(), s, g), engine.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, Payload: b})
+	case n < 95 && rng.IntN(2) == 0: // what other protocols want; the owner of an entry changes
+		k := pick(rng, engine.Key{}, engine.StarG(g), engine.SG(s, g), engine.SG(s, g))
+		switch {
+		case k.Source.IsValid() && rng.IntN(4) == 0:
+			w.ownerChanged(k)
+		case k.Source.IsValid() && w.pathTo(s).Hops != nil && w.reachedByOthers(s): // the owner alone is told
+		case rng.IntN(2) == 0:
+			w.alert(k, "join", engine.JoinAlert)
+		default:
+			w.alert(k, "prune", engine.PruneAlert)
+		}
 	case n < 93: // another RP, or none
 		w.cfg.RPs = pick(rng, []StaticRP{{Address: w.rps[0]}}, []StaticRP{{Address: w.rps[1]}})
 		w.tell(fmt.Sprintf("rp %v", w.cfg.RPs), engine.Configure{Config: w.cfg})
 	default:
 		w.wait(time.Duration(rng.IntN(5000)) * time.Millisecond * time.Duration(pick(rng, 1, 1, 1, 20)))
 	}
+}
+
+// ownerChanged: another protocol owns an entry. It may be told again what others want when it is ours again.
+func (w *walk) ownerChanged(k engine.Key) {
+	delete(w.alerts, k)
+	w.tell(fmt.Sprintf("owner of %v", k), engine.OwnerChanged{Key: k, Owner: engine.MachineID{Protocol: engine.PIMDM, Family: engine.IPv4}})
+}
+
+// pathTo returns the way to an address, chosen if need be.
+func (w *walk) pathTo(a netip.Addr) engine.Path {
+	if _, known := w.paths[a]; !known {
+		w.paths[a] = w.randomPath(a)
+	}
+	return w.paths[a]
+}
+
+func (w *walk) alert(k engine.Key, what string, kind engine.AlertKind) {
+	w.alerts[k] = what
+	w.tell(fmt.Sprintf("alert %s %v", what, k), engine.Alert{Kind: kind, Key: k})
 }
 
 func dataOf(s, g netip.Addr) []byte {
@@ -277,6 +325,19 @@ func (w *walk) factsOf(g *group, s *source) *facts {
 		}
 	}
 	f.rpfS, f.connected, f.local = name(s.rpf.iface), s.rpf.connected, s.rpf.local
+	if w.reachedByOthers(s.addr) {
+		f.external, f.connected, f.rpfS = true, false, "external"
+	}
+	f.alertAll, f.alertG, f.alertSG = w.alerts[engine.Key{}], w.alerts[engine.StarG(g.addr)], ""
+	switch s.wanted { // it ends with the state
+	case engine.JoinAlert:
+		f.alertSG = "join"
+	case engine.PruneAlert:
+		f.alertSG = "prune"
+	}
+	if f.alertSG == "join" && w.alerts[s.key()] != "join" || f.alertSG != "join" && w.alerts[s.key()] == "join" {
+		w.t.Errorf("%v: the alert is %q, and taken for %q", s.key(), w.alerts[s.key()], f.alertSG)
+	}
 	if s.rpf.nbr.IsValid() {
 		f.nbrS = lastByte(s.rpf.nbr)
 	}
@@ -387,20 +448,22 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 		}
 		return
 	}
-	for _, iif := range f.names {
+	for _, iif := range append(slices.Clone(f.names), "external") {
 		p := *f // as the packet finds it, and as section 4.2 changes it
-		if iif == p.rpfS && (p.connected || p.local) {
+		if iif == p.rpfS && (p.connected || p.local || p.external && f.rp != "none") {
 			p.kat = true
 		}
 		if p.updateSPTbit(iif) {
 			p.sptbit = true
 		}
 		out, _ := p.packet(iif)
-		i := byLinkName(w.m, iif)
-		if i == nil {
+		delete(out, "others") // no row is needed for them
+		bit := external
+		if i := byLinkName(w.m, iif); i != nil {
+			bit = i.bit
+		} else if iif != "external" {
 			continue
 		}
-		bit := i.bit
 		if bit == s.said.in {
 			got := setOf(w.m, s.said.out)
 			if s.said.register != nil {
@@ -409,7 +472,7 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 			if fmt.Sprint(got) != fmt.Sprint(out) {
 				wrong("a packet on %s goes to %v by the row, and to %v by section 4.2", iif, got, out)
 			}
-		} else if delete(out, "VI"); len(out) > 0 && !s.said.wrong.has(bit) && !(p.connected || p.local) {
+		} else if delete(out, "VI"); len(out) > 0 && !s.said.wrong.has(bit) && !(p.connected || p.local || p.external) {
 			wrong("a packet on %s goes to %v by section 4.2; the row takes it from elsewhere and reports it not", iif, out)
 		}
 	}
@@ -417,6 +480,9 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 
 // leave makes everybody leave. Nothing may remain but what the configuration asks for.
 func (w *walk) leave() {
+	for k := range engine.SortedKeys(w.alerts) {
+		w.alert(k, "prune", engine.PruneAlert)
+	}
 	for n := range w.links {
 		w.links[n].Up = true
 		w.tell("up", engine.InterfaceChange{Interface: w.links[n]})

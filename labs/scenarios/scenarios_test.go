@@ -41,7 +41,7 @@ var toIPv6 = []struct {
 	{regexp.MustCompile(`0\.0\.0\.0/0`), `"::/0"`},
 	{regexp.MustCompile(`239\.1\.1\.(\d+)`), `"ff1e::$1"`},
 	{regexp.MustCompile(`(?m)^pim: \{ipv4:`), `pim: {ipv6:`},
-	{regexp.MustCompile(`\bpim: \{(\}|dr-)`), `pim6: {$1`},
+	{regexp.MustCompile(`\bpim: \{(\}|dr-|mode:)`), `pim6: {$1`},
 	{regexp.MustCompile(`\bigmp: `), `mld: `},
 	{regexp.MustCompile(`(neighbors: \{node: \w+, count: \d+)`), `$1, ipv6: true`},
 	{regexp.MustCompile(`net\.ipv4\.ip_forward: "1"`), `net.ipv6.conf.all.forwarding: "1", net.ipv6.conf.default.accept_dad: "0"`},
