@@ -26,6 +26,8 @@ import (
 var ipv4Only = map[string]string{
 	"dvmrp":              "DVMRP is a protocol of IPv4",
 	"border-dvmrp-dense": "DVMRP is a protocol of IPv4",
+	"address-changed":    "IPv6 neighbors know each other by link-local addresses, which stay",
+	"tunnel":             "tunnels carry IPv4",
 	"register-mtu":       "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
 }
 
