@@ -381,8 +381,10 @@ func (m *Machine) activity(a engine.Activity) {
 	e.wrongIf += a.WrongIf
 	if a.Packets > 0 {
 		m.timers.Set(&e.alive, m.now.Add(m.cfg.CacheLifetime))
-		e.data = !e.before
-		m.touch(e.f)
+		if !e.before && (e.f.up.hears() || e.up != nil && e.up.hears()) {
+			e.data = true
+			m.touch(e.f)
+		}
 	}
 	e.before = false
 }

@@ -325,6 +325,11 @@ func (u *upstream) update(n *neighbor, wanted bool, cause *entry) {
 	}
 }
 
+// hears says that packets may call for something: not if they are wanted, or if nobody can be asked to stop them, or not yet again.
+func (u *upstream) hears() bool {
+	return u.neighbor != nil && u.neighbor.canPrune() && !u.wanted && !(u.state == Pruned && u.retransmit.Running())
+}
+
 // watches says that packets call for a Prune now, and so are looked for often.
 func (u *upstream) watches() bool {
 	return u.neighbor != nil && u.neighbor.canPrune() && !u.wanted &&

@@ -240,3 +240,34 @@ func BenchmarkReport(b *testing.B) {
 		n.receiveReport(report)
 	}
 }
+
+// BenchmarkActivity measures the counts of packets of ten thousand sources behind one route, as a default route has them.
+func BenchmarkActivity(b *testing.B) {
+	const hosts = 10_000
+	w := newWired(2, []int{0, 1}, []int{1, 2})
+	w.run(time.Minute, func() bool { return w.nodes[1].learned(1) >= 2 })
+	n := w.nodes[1]
+	w.tell(n, engine.Packet{
+		If: 1, Src: netip.MustParseAddr("10.0.1.1"), Dst: wire.AllDVMRPRouters, Proto: engine.ProtoIGMP, TTL: 1,
+		Payload: must(wire.Encode(wire.Header{Version: wire.OurVersion}, &wire.Report{Routes: []wire.Route{{Prefix: netip.MustParsePrefix("0.0.0.0/0"), Metric: 1}}})),
+	})
+	var keys []engine.Key
+	for k := range hosts {
+		key := engine.SG(netip.AddrFrom4([4]byte{172, 16, byte(k >> 8), byte(k)}), netip.MustParseAddr("239.1.1.1"))
+		keys = append(keys, key)
+		n.m.Step(w.now, engine.Creation{Key: key, If: 1})
+		n.m.Step(w.now, engine.Path{Addr: key.Source, Hops: []engine.NextHop{{If: 1}}})
+	}
+	n.m.Step(w.now, engine.Membership{If: 2, Group: keys[0].Group, Mode: engine.Exclude})
+	n.m.Step(w.now, engine.Settled{})
+	for i := 0; b.Loop(); i++ {
+		n.m.Step(w.now, engine.Activity{Key: keys[i%hosts], Packets: 1})
+	}
+}
+
+func must(payload []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return payload
+}
