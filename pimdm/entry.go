@@ -6,6 +6,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/pim/assert"
 	"grove/internal/pim/wire"
 )
 
@@ -244,6 +245,9 @@ func (e *entry) updateRPF() {
 	old := e.in
 	e.in = in
 	e.g.sayInterestLater()
+	if i := e.m.ifaceOf(in); i != nil && e.assertOn(i) == assert.NoInfo {
+		e.cancelRefreshes(i)
+	}
 	if o := e.on(in); o != nil {
 		o.endPrune("RPF_Interface(S) becomes I")
 		if o.assert.lost() {

@@ -155,6 +155,21 @@ func (o *oif) replayStateRefresh(i *iface) bool {
 	return true
 }
 
+// cancelRefreshes sends an AssertCancel to an interface that becomes RPF_interface(S), if State Refresh messages of ours may
+// have made us the Assert winner of neighbors there.
+//
+// Deviation: RFC 3973 has only one who is in Winner state cancel. But a State Refresh makes its receivers losers without making
+// its sender a winner, and a receiver would send its Joins and Grafts to us, who forward nothing any more, until AT expires.
+func (e *entry) cancelRefreshes(i *iface) {
+	if r := e.refresh; r != nil && r.sent > 0 && e.m.now.Sub(r.at) <= lifetimes*r.last.Interval && pimNbrs(e.m).has(i.bit) &&
+		!boundary(e.g).has(i.bit) {
+		i.send(&wire.Assert{
+			Group: wire.GroupOf(e.g.addr), Source: e.addr,
+			MetricPreference: assert.Infinite.Preference, Metric: assert.Infinite.Metric,
+		})
+	}
+}
+
 // ---- section 4.5.2: origination ----
 
 // origin is the Origination(S,G) state machine in Originator state.

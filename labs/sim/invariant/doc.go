@@ -35,5 +35,7 @@
 //   - A DVMRP router whose route to a source is gone for a moment forgets the Prunes for it. On a LAN where another router wants
 //     the packets, one that does not repeats its Prune only as its retransmission backs off (after a quarter of an hour, say);
 //     if the other leaves meanwhile packets come for that long (seed 1492).
+//   - A PIM-DM network of a thousand or two has a black hole after a failure, until an Assert expires (seed 1383). A similar one
+//     was an Assert loser that kept a winner of State Refresh messages that forwarded no more; this one is not explained.
 //   - No network has routers of several protocols, sparse-dense interfaces, tunnels or scope boundaries.
 package invariant
