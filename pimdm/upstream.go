@@ -39,7 +39,7 @@ type upstream struct {
 
 	others bool // by the (S,G) alert, another protocol wants the packets
 	data   bool // a packet came in on RPF_interface(S), or a State Refresh, that may call for a Prune
-	ended  bool // the machine ran before: what neighbors upstream know of us may be old
+	ended  bool // the way was not ours before: neighbors upstream may have a Prune of ours, as the loser of an Assert
 }
 
 // timers of the machine are made when the entry is.
@@ -247,8 +247,8 @@ func (e *entry) refreshed(pruneIndicator bool) {
 // endUpstream ends the machine: the source is not reached by an interface of ours any more.
 func (e *entry) endUpstream() {
 	u := &e.up
+	u.ended = true
 	if u.state != UpstreamNoInfo {
-		u.ended = true
 		e.setUpstream(UpstreamNoInfo, "RPF_interface(S) is not ours")
 	}
 	e.stopUpstream()
