@@ -134,6 +134,11 @@ func (r *Router) configure(c Config) {
 			for _, ifc := range engine.Sorted(r.interfaces) {
 				r.post(s, engine.MachineID{}, engine.InterfaceChange{Interface: ifc}, -1)
 			}
+			if id.Protocol == engine.RIB {
+				for _, route := range engine.SortedFunc(r.routes, compareRoutes) {
+					r.post(s, engine.MachineID{}, route, -1)
+				}
+			}
 		}
 	}
 	r.drain()

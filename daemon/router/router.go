@@ -1,8 +1,10 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ type Router struct {
 	rng        *rand.Rand
 	machines   []*slot // in the order of announcement
 	interfaces map[engine.IfID]engine.Interface
+	routes     map[routeKey]engine.RouteChange // those that there are
 
 	now    time.Time
 	queue  []item // what waits for delivery; queue[:next] was delivered in this Step
@@ -45,7 +48,7 @@ type item struct {
 
 // New returns a router without machines: Configure gives it some. Every machine gets a generator seeded from rng.
 func New(rng *rand.Rand) *Router {
-	return &Router{rng: rng, interfaces: make(map[engine.IfID]engine.Interface)}
+	return &Router{rng: rng, interfaces: make(map[engine.IfID]engine.Interface), routes: make(map[routeKey]engine.RouteChange)}
 }
 
 // Faults returns how many times the machines were cut off because they answered each other without end.
@@ -75,13 +78,36 @@ func (r *Router) Step(now time.Time, ev engine.Event) []engine.Effect {
 			r.emit(ev.To, engine.Answer{From: ev.To, ID: q.ID, Err: fmt.Sprintf("%v does not run here", ev.To)})
 		}
 		r.drain()
-	default: // Shutdown, and whatever else is for all
+	default: // RouteChange, Shutdown, and whatever else is for all
+		if route, ok := ev.(engine.RouteChange); ok {
+			r.remember(route)
+		}
 		for _, s := range r.machines {
 			r.post(s, engine.MachineID{}, ev, -1)
 		}
 		r.drain()
 	}
 	return r.out
+}
+
+// routeKey is how a unicast route is known in a table.
+type routeKey struct {
+	prefix netip.Prefix
+	metric uint32
+}
+
+// remember keeps the unicast routes for a rib that comes later: they are told once.
+func (r *Router) remember(c engine.RouteChange) {
+	k := routeKey{c.Prefix, c.Metric}
+	if c.Gone {
+		delete(r.routes, k)
+		return
+	}
+	r.routes[k] = c
+}
+
+func compareRoutes(a, b routeKey) int {
+	return cmp.Or(a.prefix.Addr().Compare(b.prefix.Addr()), cmp.Compare(a.prefix.Bits(), b.prefix.Bits()), cmp.Compare(a.metric, b.metric))
 }
 
 // Deadline implements engine.Machine.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/rib"
 )
 
 // fake is a machine made of functions.
@@ -215,5 +216,33 @@ func TestQueryOfNobody(t *testing.T) {
 	out := New(rand.New(rand.NewPCG(1, 1))).Step(epoch, engine.Addressed{To: pimID, Event: engine.Query{ID: 7}})
 	if a, ok := out[0].(engine.Outward).Effect.(engine.Answer); !ok || a.ID != 7 || a.Err == "" {
 		t.Errorf("answered %v", out)
+	}
+}
+
+// TestRoutesToldBefore: the kernel tells its routes once. A rib that a later configuration brings knows them all the
+// same, and not those that have gone.
+func TestRoutesToldBefore(t *testing.T) {
+	r := New(rand.New(rand.NewPCG(1, 1)))
+	ifc := engine.Interface{ID: 3, Name: "eth1", Up: true, Carrier: true, Multicast: true, MTU: 1500,
+		Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}}
+	route := engine.RouteChange{Prefix: netip.MustParsePrefix("10.1.0.0/24"), Origin: "static",
+		Hops: []engine.NextHop{{If: ifc.ID, Gateway: netip.MustParseAddr("10.0.0.2"), Weight: 1}}}
+	passing := route
+	passing.Prefix = netip.MustParsePrefix("10.2.0.0/24")
+	gone := passing
+	gone.Gone = true
+	for _, ev := range []engine.Event{engine.InterfaceChange{Interface: ifc}, route, passing, gone} {
+		r.Step(epoch, ev)
+	}
+	r.Step(epoch, engine.Configure{Config: Config{Machines: map[engine.MachineID]any{ribID: rib.Config{}}}})
+	for addr, reachable := range map[string]bool{"10.1.0.10": true, "10.2.0.10": false} {
+		out := r.Step(epoch, engine.Addressed{To: ribID, Event: engine.Query{To: ribID, ID: 1, What: "rpf", Arg: addr}})
+		a, ok := out[0].(engine.Outward).Effect.(engine.Answer)
+		if !ok {
+			t.Fatalf("answered %v", out)
+		}
+		if got := a.Value.(rib.RPF); got.Reachable != reachable {
+			t.Errorf("%s is reachable: %v, want %v: %+v", addr, got.Reachable, reachable, got)
+		}
 	}
 }
