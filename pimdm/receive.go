@@ -87,11 +87,9 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 			if !ok {
 				continue
 			}
-			e := m.entry(k)
-			if e == nil && forUs {
-				e = m.makeEntry(k) // the Prune is kept until the first packet comes
-			}
-			if e != nil {
+			// Of a flow of which no packet has come yet a Prune to us is kept, and one to another router is overridden if the
+			// packets are wanted: it may have come up before the packet that called for it. What is of no use goes again.
+			if e := m.makeEntry(k); e != nil {
 				e.whenPathKnown(func() { e.prune(i, forUs, to, jp.Holdtime) })
 			}
 		}
@@ -130,7 +128,9 @@ func (e *entry) prune(i *iface, forUs bool, to neighborID, holdtime time.Duratio
 	case forUs:
 		e.receivePrune(i, holdtime)
 	case i.bit == rpfInterface(e):
+		e.updateUpstream() // of a new entry
 		e.seePrune(to, holdtime)
+		e.m.touch(e)
 	}
 }
 
