@@ -22,6 +22,7 @@ type memberKey struct {
 // member is an application on a host that listens to a group.
 type member struct {
 	account traffic.Account
+	joins   int // how often the host has joined, with this time
 	since   time.Time
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -59,7 +60,7 @@ func (e *Engine) join(a *script.Membership) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &member{since: time.Now(), cancel: cancel}
+	m := &member{joins: 1, since: time.Now(), cancel: cancel}
 	m.done.Go(func() {
 		defer r.Close()
 		r.Receive(ctx, &m.account, 0, nil)
@@ -67,6 +68,9 @@ func (e *Engine) join(a *script.Membership) error {
 	k := memberKey{a.Host, a.Group}
 	e.mu.Lock()
 	former := e.members[k]
+	if former != nil {
+		m.joins += former.joins
+	}
 	e.members[k] = m
 	e.mu.Unlock()
 	if former != nil {

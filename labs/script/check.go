@@ -285,6 +285,9 @@ func (e *evaluator) tree(c *TreeCheck) (Finding, error) {
 func (e *evaluator) received(c *ReceivedCheck) Finding {
 	r := e.engine.Received(c.Host, c.Group)
 	before := e.since.received[hostGroup{c.Host, c.Group}]
+	if before.Joins != r.Joins {
+		before = Received{} // of a membership that is over
+	}
 	fresh := r.Packets - before.Packets
 	f := Finding{
 		True:  r.Packets >= c.AtLeast && fresh >= c.New,

@@ -70,8 +70,9 @@ type Entry struct {
 	Installed bool // the forwarding plane has it
 }
 
-// Received is what a host received of a group.
+// Received is what a host received of a group since it last joined it.
 type Received struct {
+	Joins      int   // how often it has joined
 	Packets    int   // different ones
 	Lost       int   // numbers that are missing between the first and the last; from the first sent if the host had joined before
 	Duplicates int   // packets that came again

@@ -26,6 +26,7 @@ type Engine struct {
 	sim     *sim.Sim
 	apis    map[string]grovev1connect.RouterServiceClient
 	members map[key]*sim.Member
+	joins   map[key]int // of the members
 	sources map[key]*source
 	seen    []script.Transition // of sim's, as far as they were translated
 
@@ -60,6 +61,7 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 		lab: dir, topo: topo,
 		apis:    map[string]grovev1connect.RouterServiceClient{},
 		members: map[key]*sim.Member{},
+		joins:   map[key]int{},
 		sources: map[key]*source{},
 	}
 	e.sim = sim.New(seed, sim.Options{Unicast: sim.Static, OnCrossing: e.crossing, OnNote: func(n sim.Note) {
@@ -166,7 +168,9 @@ func (e *Engine) Do(_ context.Context, a script.Action) error {
 		if a.Join.Source.IsValid() {
 			sources = append(sources, a.Join.Source)
 		}
-		e.members[key{a.Join.Host, a.Join.Group}] = host.Join(ifc, a.Join.Group, sources...)
+		k := key{a.Join.Host, a.Join.Group}
+		e.members[k] = host.Join(ifc, a.Join.Group, sources...)
+		e.joins[k]++
 	case a.Leave != nil:
 		if m := e.members[key{a.Leave.Host, a.Leave.Group}]; m != nil {
 			m.Leave()
@@ -240,7 +244,7 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 	if m == nil {
 		return script.Received{}
 	}
-	var r script.Received
+	r := script.Received{Joins: e.joins[key{host, group}]}
 	for _, f := range m.Flows() {
 		r.Packets += int(f.Unique())
 		r.Lost += int(f.Lost())
