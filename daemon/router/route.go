@@ -11,7 +11,8 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 	id := from.id
 	switch e := eff.(type) {
 	// For the outside.
-	case engine.Send, engine.HostGroup, engine.SetVIF, engine.SetRows, engine.ReadCounters:
+	case engine.Send, engine.HostGroup, engine.SetVIF, engine.SetRows, engine.ReadCounters,
+		engine.Listen, engine.OpenStream, engine.WriteStream, engine.CloseStream:
 		r.emit(id, eff)
 	case engine.Inject:
 		if id.Protocol == engine.MFIB {
@@ -61,9 +62,17 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 	case engine.Subscribe:
 		e.From = id
 		r.serve(from, engine.IGMP, e, parent)
+	case engine.SourceActive:
+		e.From = id
+		r.serve(from, engine.MSDP, e, parent)
+	case engine.SourcesWanted:
+		e.From = id
+		r.serve(from, engine.MSDP, e, parent)
 
 	// For the machine that it names.
 	case engine.Membership:
+		r.address(from, e.To, e, parent)
+	case engine.RemoteSource:
 		r.address(from, e.To, e, parent)
 	case engine.Path:
 		r.address(from, e.To, e, parent)

@@ -68,6 +68,15 @@ type Path struct {
 	Origin   string // "connected", "static", "mroute", "ospf" ...
 	Distance uint32 // administrative distance: the metric preference of an Assert
 	Metric   uint32
+	BGP      *BGPPath // of a route of BGP's; never changed once told
+}
+
+// BGPPath is what BGP knows of a route: by it MSDP finds the peer-RPF neighbor (RFC 3618 section 10.1.3).
+type BGPPath struct {
+	NextHop  netip.Addr
+	Neighbor netip.Addr // who advertised it to us; invalid: we originate it
+	Internal bool       // by IBGP
+	ASPath   []uint32   // nearest first; AS sets and confederations left out
 }
 
 // Reachable says whether there is a way to the address: this router itself or a next hop.
@@ -84,7 +93,38 @@ type MRIBRoute struct {
 	Prefix netip.Prefix
 	Hops   []NextHop
 	Metric uint32
+	BGP    *BGPPath // of BGP's
 	Gone   bool
+}
+
+// ---- sources of other domains: pimsm <-> msdp ----
+
+// SourceActive is said by a pimsm that is the RP of a group: a source of its own domain sends to it, registered or on a
+// link of ours. A level: msdp originates Source-Active messages while it holds (RFC 3618 section 5).
+type SourceActive struct {
+	From   MachineID
+	Key    Key // (S,G)
+	RP     netip.Addr
+	Active bool
+	Packet []byte // the packet by which the source became known, whole; nil if there is none at hand
+}
+
+// SourcesWanted is said by a pimsm that is the RP of a group: whether it has receivers of the group, so that it wants to
+// be told the sources of other domains. A level.
+type SourcesWanted struct {
+	From   MachineID
+	Group  netip.Addr
+	Wanted bool
+}
+
+// RemoteSource tells a pimsm of a source of another domain in a group of which it wants to know (SourcesWanted). A level:
+// it is active while msdp's cache has it. The Packet that a Source-Active message carried is for the group's receivers.
+type RemoteSource struct {
+	To     MachineID
+	Key    Key // (S,G)
+	RP     netip.Addr
+	Active bool
+	Packet []byte // whole; nil: none
 }
 
 // ---- the forwarding table: protocols -> mfib ----
@@ -257,6 +297,9 @@ func (Revisit) event()        {}
 func (Wildcard) event()       {}
 func (Interest) event()       {}
 func (MRIBRoute) event()      {}
+func (SourceActive) event()   {}
+func (SourcesWanted) event()  {}
+func (RemoteSource) event()   {}
 func (Creation) event()       {}
 func (WrongInterface) event() {}
 func (WholePacket) event()    {}
@@ -279,6 +322,9 @@ func (Revisit) effect()        {}
 func (Wildcard) effect()       {}
 func (Interest) effect()       {}
 func (MRIBRoute) effect()      {}
+func (SourceActive) effect()   {}
+func (SourcesWanted) effect()  {}
+func (RemoteSource) effect()   {}
 func (Creation) effect()       {}
 func (WrongInterface) effect() {}
 func (WholePacket) effect()    {}

@@ -44,7 +44,7 @@ func (f Family) String() string { return fmt.Sprintf("ipv%d", uint8(f)) }
 // Protocol names a kind of machine: "mfib", "rib", "igmp", "pimsm" ... The igmp machine of IPv6 speaks MLD.
 type Protocol string
 
-// The kinds of machine.
+// The kinds of machine, and BGP.
 const (
 	MFIB  Protocol = "mfib"
 	RIB   Protocol = "rib"
@@ -52,6 +52,8 @@ const (
 	PIMSM Protocol = "pimsm"
 	PIMDM Protocol = "pimdm"
 	DVMRP Protocol = "dvmrp"
+	MSDP  Protocol = "msdp"
+	BGP   Protocol = "bgp" // no machine: the driver embeds a speaker, whose best multicast routes are told to rib
 )
 
 // MachineID names one machine of a router. There is one per (protocol, family, table). The zero value is the outside

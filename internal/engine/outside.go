@@ -143,6 +143,72 @@ type HostGroup struct {
 	Member bool
 }
 
+// ---- streams: TCP ----
+
+// StreamID names a stream of one machine. The machine numbers those that it opens, from 1; the driver numbers those that
+// it accepts, with the highest bit set. Neither is used again.
+type StreamID uint64
+
+// StreamPeer is the far end of a stream, and what protects the stream.
+type StreamPeer struct {
+	Local, Remote netip.Addr
+	Secret        string // of TCP MD5 (RFC 2385); empty: none
+	MinTTL        uint8  // segments that arrive with less are dropped (GTSM, RFC 5082); 0: any. If not 0, ours leave with 255
+}
+
+// Listen lists the peers from which a machine accepts streams on a TCP port, whole: it replaces the list of before. A
+// changed Secret holds for streams that are accepted from then on. Without peers the port is closed.
+type Listen struct {
+	Port  uint16
+	Peers []StreamPeer
+}
+
+// OpenStream asks the driver to connect to a peer. StreamOpened or StreamClosed answers.
+type OpenStream struct {
+	ID   StreamID
+	Peer StreamPeer
+	Port uint16
+}
+
+// WriteStream asks the driver to send bytes. They wait as long as the peer does not read; StreamWritten says how many
+// do, and it is the machine's to stop.
+type WriteStream struct {
+	ID   StreamID
+	Data []byte
+}
+
+// CloseStream ends a stream: what was written still goes out, unless Reset is set. No event follows.
+type CloseStream struct {
+	ID    StreamID
+	Reset bool
+}
+
+// StreamOpened says that a stream is there: one that was asked for, or one that a peer of Listen opened.
+type StreamOpened struct {
+	ID            StreamID
+	Accepted      bool
+	Local, Remote netip.AddrPort
+}
+
+// StreamData are bytes that arrived, at most 64 KiB. The driver reads no more of this stream before the machine has been
+// handed them, and takes turns among streams: TCP slows down a peer that sends faster than the machine works.
+type StreamData struct {
+	ID   StreamID
+	Data []byte
+}
+
+// StreamWritten says how many bytes that were written still wait in the driver, each time that some have left it.
+type StreamWritten struct {
+	ID      StreamID
+	Waiting int
+}
+
+// StreamClosed says that a stream is over, or could not be opened. Err is empty if the peer closed it in good order.
+type StreamClosed struct {
+	ID  StreamID
+	Err string
+}
+
 // ---- the kernel's multicast forwarding table, or its model in the simulator ----
 
 // MaxVIFs is the number of virtual interfaces in a table of the Linux kernel, the register VIF included.
@@ -289,6 +355,10 @@ func (RowFailed) event()       {}
 func (Upcall) event()          {}
 func (Query) event()           {}
 func (Inject) event()          {}
+func (StreamOpened) event()    {}
+func (StreamData) event()      {}
+func (StreamWritten) event()   {}
+func (StreamClosed) event()    {}
 
 func (Send) effect()         {}
 func (HostGroup) effect()    {}
@@ -296,6 +366,10 @@ func (SetVIF) effect()       {}
 func (SetRows) effect()      {}
 func (ReadCounters) effect() {}
 func (Inject) effect()       {}
+func (Listen) effect()       {}
+func (OpenStream) effect()   {}
+func (WriteStream) effect()  {}
+func (CloseStream) effect()  {}
 func (Answer) effect()       {}
 func (Transition) effect()   {}
 func (Note) effect()         {}
