@@ -41,9 +41,9 @@ func (n *neighbor) show() NeighborShow {
 	x := NeighborShow{
 		Interface: n.iface.link.Name, Address: n.addr, Version: n.version.String(), Capabilities: n.capabilityText(),
 		GenerationID: n.generationID, TwoWay: n.twoWay, Uptime: m.now.Sub(n.born), Expires: n.expiry.Left(m.now),
-		Routes: len(n.routes.all),
+		Routes: len(n.routes.All),
 	}
-	for _, h := range n.heard.all {
+	for _, h := range n.heard.All {
 		if h.r.dependent(n) {
 			x.Dependent++
 		}
@@ -57,10 +57,10 @@ func (m *Machine) showInterfaces() []InterfaceShow {
 	shown := map[string]bool{}
 	forwarding := map[int]int{}
 	for b := range m.buckets {
-		for _, r := range m.buckets[b].all {
+		for _, r := range m.buckets[b].All {
 			if r.reachable() && r.hold == nil {
 				forwards, _ := r.downstream()
-				for slot := range forwards.bits() {
+				for slot := range forwards.Bits() {
 					forwarding[slot]++
 				}
 			}
@@ -114,7 +114,7 @@ func (m *Machine) showRoutes(arg string) ([]RouteShow, string) {
 		return nil, "dvmrp: no route to " + arg
 	}
 	for b := range m.buckets {
-		for _, r := range m.buckets[b].all {
+		for _, r := range m.buckets[b].All {
 			list = append(list, r.show())
 		}
 	}
@@ -137,8 +137,8 @@ func (r *route) show() RouteShow {
 	if r.hold != nil {
 		x.HoldDown, x.OldMetric, x.Old = r.hold.timer.Left(m.now), r.hold.metric, r.hold.gateway
 	}
-	for _, f := range r.flows.all {
-		x.Entries += len(f.entries.all)
+	for _, f := range r.flows.All {
+		x.Entries += len(f.entries.All)
 	}
 	for _, i := range m.order {
 		if !i.runs || i == r.iface {
@@ -198,7 +198,7 @@ func (e *entry) show() EntryShow {
 		x.Incoming = name
 	}
 	for _, i := range m.order {
-		if i.runs && !e.s.upstream().has(i.bit) {
+		if i.runs && !e.s.upstream().Has(i.bit) {
 			x.addInterface(e, i)
 		}
 	}
@@ -210,8 +210,8 @@ func (e *entry) show() EntryShow {
 func (x *EntryShow) addInterface(e *entry, i *iface) {
 	f := e.f
 	s := EntryInterfaceShow{
-		Interface: i.link.Name, Forwarding: e.said.out.has(i.bit), Forwarder: f.list.forwards.has(i.bit),
-		Member: e.g.wanting(e.s.addr).has(i.bit), Boundary: e.g.boundary.has(i.bit),
+		Interface: i.link.Name, Forwarding: e.said.out.Has(i.bit), Forwarder: f.list.forwards.Has(i.bit),
+		Member: e.g.wanting(e.s.addr).Has(i.bit), Boundary: e.g.boundary.Has(i.bit),
 	}
 	if f.r != nil {
 		s.Forwarder, _ = f.r.forwarder(i)

@@ -10,7 +10,7 @@
 //   - entry.go: the life of (S,G) entries and of flows, the downstream list (section 3.3), what mfib tells and is told
 //   - prune.go, graft.go: sections 3.5 and 3.6
 //   - mrinfo.go: Ask Neighbors (appendix B)
-//   - receive.go, transmit.go: messages; roll.go, ifset.go: lists and sets
+//   - receive.go, transmit.go: messages
 //
 // # How it works
 //

@@ -6,6 +6,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/roll"
 )
 
 // This file is the life of entries and flows.
@@ -47,7 +48,7 @@ type flow struct {
 	m       *Machine
 	r       *route
 	g       *group
-	entries roll[*entry]
+	entries roll.Roll[*entry]
 	prunes  []*prune // by the seq of their neighbors
 	up      upstream
 	list    olist // the downstream interfaces as of the last update
@@ -82,7 +83,7 @@ func (m *Machine) makeEntry(k engine.Key) *entry {
 	e := &entry{m: m, s: m.source(k.Source), g: m.group(k.Group), born: m.now}
 	e.alive.Do = func(time.Time) { m.touch(e.f) }
 	m.entries[k] = e
-	e.s.entries.add(e, placeInSource)
+	e.s.entries.Add(e, placeInSource)
 	e.enroll()
 	return e
 }
@@ -95,17 +96,17 @@ func (e *entry) enroll() {
 		f = &flow{m: m, r: k.r, g: k.g}
 		f.up.init(f, nil)
 		m.flows[k] = f
-		f.g.flows.add(f, placeInGroup)
+		f.g.flows.Add(f, placeInGroup)
 		if f.r != nil {
-			f.r.flows.add(f, placeInRoute)
+			f.r.flows.Add(f, placeInRoute)
 		}
 	}
 	if old := e.f; old != nil {
-		old.entries.remove(e, placeInFlow)
+		old.entries.Remove(e, placeInFlow)
 		m.touch(old)
 	}
 	e.f = f
-	f.entries.add(e, placeInFlow)
+	f.entries.Add(e, placeInFlow)
 	for len(e.prunes) > 0 {
 		e.prunes[0].end("the source has another route")
 	}
@@ -161,14 +162,14 @@ func (m *Machine) update() {
 func (f *flow) update() {
 	f.list = f.downstream()
 	f.updateUpstream()
-	for n := len(f.entries.all) - 1; n >= 0; n-- {
-		e := f.entries.all[n]
+	for n := len(f.entries.All) - 1; n >= 0; n-- {
+		e := f.entries.All[n]
 		f.m.sayEntryLater(e)
 		if e.idle() {
 			e.remove()
 		}
 	}
-	if len(f.entries.all) == 0 {
+	if len(f.entries.All) == 0 {
 		f.remove()
 	}
 }
@@ -200,8 +201,8 @@ func (e *entry) remove() {
 		m.emit(engine.Decline{From: m.id, Key: e.key()})
 	}
 	delete(m.entries, e.key())
-	e.f.entries.remove(e, placeInFlow)
-	e.s.entries.remove(e, placeInSource)
+	e.f.entries.Remove(e, placeInFlow)
+	e.s.entries.Remove(e, placeInSource)
 	e.s.release()
 	e.g.sayInterestLater()
 }
@@ -213,9 +214,9 @@ func (f *flow) remove() {
 	}
 	f.up.stop()
 	delete(m.flows, flowKey{f.r, f.g})
-	f.g.flows.remove(f, placeInGroup)
+	f.g.flows.Remove(f, placeInGroup)
 	if f.r != nil {
-		f.r.flows.remove(f, placeInRoute)
+		f.r.flows.Remove(f, placeInRoute)
 	}
 	f.g.sayInterestLater()
 }
@@ -261,7 +262,7 @@ func (f *flow) unpruned(e *entry) ifSet {
 // list."
 func (e *entry) olist(o olist) ifSet {
 	in := e.s.upstream()
-	if e.g.boundary.has(in) {
+	if e.g.boundary.Has(in) {
 		return 0
 	}
 	out := o.dependent
@@ -276,9 +277,9 @@ func (e *entry) olist(o olist) ifSet {
 // not count: our Prune would stop the others.
 func (f *flow) wanted() bool {
 	o := f.list
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		switch in := e.s.upstream(); {
-		case in == 0 || f.g.boundary.has(in):
+		case in == 0 || f.g.boundary.Has(in):
 		case e.others || (o.dependent|f.g.wanting(e.s.addr)&o.forwards)&^in != 0:
 			return true
 		}
@@ -426,3 +427,13 @@ func (m *Machine) deletion(k engine.Key) {
 func validSource(a netip.Addr) bool {
 	return a.Is4() && !a.IsUnspecified() && !a.IsMulticast() && !a.IsLoopback() && !a.IsLinkLocalUnicast()
 }
+
+// Where a thing keeps its place on a roll.
+func placeInBucket(r *route) *int32   { return &r.placeInBucket }
+func placeAtGateway(r *route) *int32  { return &r.placeAtGateway }
+func placeOfHeard(h *heard) *int32    { return &h.place }
+func placeInRoute(f *flow) *int32     { return &f.placeInRoute }
+func placeInGroup(f *flow) *int32     { return &f.placeInGroup }
+func placeInFlow(e *entry) *int32     { return &e.placeInFlow }
+func placeInSource(e *entry) *int32   { return &e.placeInSource }
+func placeAtNeighbor(p *prune) *int32 { return &p.place }

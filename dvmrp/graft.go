@@ -36,7 +36,7 @@ func (u *upstream) sendGraft() {
 		return
 	}
 	// The Graft takes back the Prunes of single hosts, too. Those that are not wanted are pruned again.
-	for _, e := range u.f.entries.all {
+	for _, e := range u.f.entries.All {
 		if e.up != nil && e.up.state == Pruned && !e.others && e.olist(u.f.list) == 0 {
 			e.up.becomeForwarding("the Graft of its network takes the Prune back")
 		}

@@ -6,6 +6,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/roll"
 )
 
 var allMulticast = netip.MustParsePrefix("224.0.0.0/4")
@@ -15,7 +16,7 @@ type group struct {
 	m        *Machine
 	addr     netip.Addr
 	members  []member
-	flows    roll[*flow]
+	flows    roll.Roll[*flow]
 	boundary ifSet // the interfaces that are an administrative scope boundary for it
 
 	interest bool // engine.Interest as it was last said
@@ -62,7 +63,7 @@ func (g *group) configure() {
 }
 
 func (g *group) touch() {
-	for _, f := range g.flows.all {
+	for _, f := range g.flows.All {
 		g.m.touch(f)
 	}
 }
@@ -132,8 +133,8 @@ func (g *group) interested() bool {
 			return true
 		}
 	}
-	for _, f := range g.flows.all {
-		if slices.ContainsFunc(f.entries.all, func(e *entry) bool { return e.s.upstream() != 0 }) {
+	for _, f := range g.flows.All {
+		if slices.ContainsFunc(f.entries.All, func(e *entry) bool { return e.s.upstream() != 0 }) {
 			return true
 		}
 	}
@@ -175,7 +176,7 @@ func (m *Machine) sayInterest() {
 
 // release forgets a group of which nothing is known.
 func (g *group) release() {
-	if len(g.flows.all) == 0 && len(g.members) == 0 && !g.interest && !g.gone {
+	if len(g.flows.All) == 0 && len(g.members) == 0 && !g.interest && !g.gone {
 		g.gone = true
 		delete(g.m.groups, g.addr)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"grove/dvmrp/wire"
 	"grove/internal/engine"
+	"grove/internal/ifset"
 )
 
 // iface is an interface of the router. DVMRP is configured on it if configured is set, and runs there if runs is. A tunnel
@@ -132,9 +133,12 @@ func (i *iface) probeTimerExpires() {
 	i.sendProbe()
 }
 
+// ifSet is a set of interfaces. Every interface that the protocol is configured on has a bit of its own (iface.bit).
+type ifSet = ifset.Set
+
 // giveSlot gives an interface a bit in ifSet.
 func (m *Machine) giveSlot(i *iface) bool {
-	for slot := range slots {
+	for slot := range ifset.Slots {
 		if m.slots[slot] == nil {
 			m.slots[slot] = i
 			i.slot, i.bit = slot, 1<<slot
@@ -164,7 +168,7 @@ func (i *iface) set() ifSet {
 func (m *Machine) bitOf(id engine.IfID) ifSet { return m.ifaces[id].set() }
 
 func (m *Machine) ifID(set ifSet) engine.IfID {
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		return m.slots[slot].id
 	}
 	return 0
@@ -172,7 +176,7 @@ func (m *Machine) ifID(set ifSet) engine.IfID {
 
 func (m *Machine) outgoing(set ifSet) []engine.Outgoing {
 	var list []engine.Outgoing
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		list = append(list, engine.Outgoing{If: m.slots[slot].id})
 	}
 	return list
@@ -181,7 +185,7 @@ func (m *Machine) outgoing(set ifSet) []engine.Outgoing {
 // names returns the names of interfaces.
 func (m *Machine) names(set ifSet) []string {
 	list := []string{}
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		list = append(list, m.slots[slot].link.Name)
 	}
 	return list

@@ -8,6 +8,8 @@ import (
 	"github.com/gaissmai/bart"
 
 	"grove/internal/engine"
+	"grove/internal/ifset"
+	"grove/internal/roll"
 )
 
 // Machine is DVMRP for one multicast routing table. It is an engine.Machine.
@@ -27,7 +29,7 @@ type Machine struct {
 
 	ifaces  map[engine.IfID]*iface
 	order   []*iface // by appearance
-	slots   [slots]*iface
+	slots   [ifset.Slots]*iface
 	freed   []int  // slots that are free from the next Settled on
 	running ifSet  // where DVMRP runs
 	seq     uint32 // of neighbors
@@ -36,7 +38,7 @@ type Machine struct {
 	routes     int
 	local      map[netip.Prefix]*route // those that are not learned
 	localStale bool                    // what is local is to be worked out anew
-	buckets    []roll[*route]          // the routes by the part of the Route Report Interval in which they are reported
+	buckets    []roll.Roll[*route]     // the routes by the part of the Route Report Interval in which they are reported
 	turn       int                     // the bucket that is reported next
 	reporting  engine.Timer
 	flash      engine.Timer
@@ -66,7 +68,7 @@ func New(id engine.MachineID, rng *rand.Rand) *Machine {
 	m := &Machine{
 		id: id, rng: rng, cfg: Config{}.withDefaults(),
 		ifaces: make(map[engine.IfID]*iface), local: make(map[netip.Prefix]*route),
-		buckets: make([]roll[*route], reportParts),
+		buckets: make([]roll.Roll[*route], reportParts),
 		groups:  make(map[netip.Addr]*group), entries: make(map[engine.Key]*entry), flows: make(map[flowKey]*flow),
 	}
 	m.reporting.Do = func(time.Time) { m.reportTimerExpires() }

@@ -8,6 +8,7 @@ import (
 
 	"grove/dvmrp/wire"
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // neighbor is a DVMRP router on a link of ours, known by its Probes (section 3.2).
@@ -26,9 +27,9 @@ type neighbor struct {
 	born         time.Time
 	expiry       engine.Timer
 
-	heard  roll[*heard] // what it reported
-	routes roll[*route] // of which it is the upstream neighbor
-	prunes roll[*prune] // that it sent
+	heard  roll.Roll[*heard] // what it reported
+	routes roll.Roll[*route] // of which it is the upstream neighbor
+	prunes roll.Roll[*prune] // that it sent
 }
 
 // conforms says whether the neighbor waits for our Probe to name it, as this version of the protocol asks (section 3.2.3).
@@ -137,8 +138,8 @@ func (n *neighbor) setTwoWay(twoWay bool) {
 func (n *neighbor) restarted() {
 	n.m.counts.Add("neighbor restarted")
 	n.forgetPrunes()
-	for _, r := range n.routes.all {
-		for _, f := range r.flows.all {
+	for _, r := range n.routes.All {
+		for _, f := range r.flows.All {
 			f.upstreamForgot("the upstream neighbor has a new generation ID")
 		}
 	}
@@ -167,28 +168,28 @@ func (n *neighbor) expire(cause string) {
 func (n *neighbor) lose(cause string) {
 	n.told, n.fresh = false, false
 	n.forgetPrunes()
-	for len(n.heard.all) > 0 {
-		h := n.heard.all[len(n.heard.all)-1]
+	for len(n.heard.All) > 0 {
+		h := n.heard.All[len(n.heard.All)-1]
 		h.forget()
 		h.r.touch()
 	}
-	for len(n.routes.all) > 0 {
-		n.routes.all[len(n.routes.all)-1].lose(cause)
+	for len(n.routes.All) > 0 {
+		n.routes.All[len(n.routes.All)-1].lose(cause)
 	}
 }
 
 func (n *neighbor) forgetPrunes() {
-	for len(n.prunes.all) > 0 {
-		n.prunes.all[len(n.prunes.all)-1].end("the neighbor is gone or has restarted")
+	for len(n.prunes.All) > 0 {
+		n.prunes.All[len(n.prunes.All)-1].end("the neighbor is gone or has restarted")
 	}
 }
 
 // touchRoutes says that something of the neighbor changed on which flows of its routes may depend.
 func (n *neighbor) touchRoutes() {
-	for _, h := range n.heard.all {
+	for _, h := range n.heard.All {
 		h.r.touch()
 	}
-	for _, r := range n.routes.all {
+	for _, r := range n.routes.All {
 		r.touch()
 	}
 }

@@ -60,7 +60,7 @@ func (p *prune) end(cause string) {
 	if at, found := findPrune(*list, p.n); found {
 		*list = slices.Delete(*list, at, at+1)
 	}
-	p.n.prunes.remove(p, placeAtNeighbor)
+	p.n.prunes.Remove(p, placeAtNeighbor)
 	m.prunes--
 	p.transition("Pruned", "Forwarding", cause)
 	m.touch(p.f)
@@ -126,7 +126,7 @@ func (n *neighbor) receivePrune(p *wire.Prune) {
 		}
 		m.prunes++
 		*list = slices.Insert(*list, at, x)
-		n.prunes.add(x, placeAtNeighbor)
+		n.prunes.Add(x, placeAtNeighbor)
 		x.life.Do = func(time.Time) { x.end("Prune Lifetime expires") }
 		x.transition("Forwarding", "Pruned", "receive Prune")
 	}
@@ -143,10 +143,10 @@ func (r *route) dependent(n *neighbor) bool {
 // endDependence: a neighbor that depends on us no more has no use for its Prunes; if it comes to depend on us again it begins
 // anew.
 func (r *route) endDependence(h *heard) {
-	if !h.dependent() || len(h.n.prunes.all) == 0 {
+	if !h.dependent() || len(h.n.prunes.All) == 0 {
 		return
 	}
-	for _, f := range r.flows.all {
+	for _, f := range r.flows.All {
 		f.endPrunes(h.n, "the neighbor does not depend on us")
 	}
 }
@@ -156,7 +156,7 @@ func (f *flow) endPrunes(n *neighbor, cause string) {
 	if p := f.pruneOf(n); p != nil {
 		p.end(cause)
 	}
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		if p := e.pruneOf(n); p != nil {
 			p.end(cause)
 		}
@@ -232,16 +232,16 @@ func (u *upstream) host() *entry {
 	if u.e != nil {
 		return u.e
 	}
-	if len(u.f.entries.all) == 0 {
+	if len(u.f.entries.All) == 0 {
 		return nil
 	}
-	return u.f.entries.all[0]
+	return u.f.entries.All[0]
 }
 
 // upstreamNeighbor returns who sends us the packets; nil if the source is on our own link or another protocol's.
 func (f *flow) upstreamNeighbor() *neighbor {
 	if f.r == nil || f.r.gateway == nil ||
-		!slices.ContainsFunc(f.entries.all, func(e *entry) bool { return e.s.known && e.s.upstream() != 0 }) {
+		!slices.ContainsFunc(f.entries.All, func(e *entry) bool { return e.s.known && e.s.upstream() != 0 }) {
 		return nil
 	}
 	return f.r.gateway
@@ -252,13 +252,13 @@ func (f *flow) upstreamNeighbor() *neighbor {
 func (f *flow) updateUpstream() {
 	n, wanted := f.upstreamNeighbor(), f.wanted()
 	var cause *entry
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		if !wanted && e.calls(f.up.wanted) {
 			cause = e
 		}
 	}
 	f.up.update(n, wanted, cause)
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		e.updateHost(n)
 		if e.placed || wanted && (e.up == nil || e.up.wanted) {
 			e.data = false
@@ -383,7 +383,7 @@ func (u *upstream) expectCounts(before bool) {
 		u.e.before = before
 		return
 	}
-	for _, e := range u.f.entries.all {
+	for _, e := range u.f.entries.All {
 		e.before = before
 	}
 }
@@ -413,7 +413,7 @@ func (f *flow) upstreamForgot(cause string) {
 	if f.up.state != Forwarding {
 		f.up.becomeForwarding(cause)
 	}
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		if e.up != nil && e.up.state != Forwarding {
 			e.up.becomeForwarding(cause)
 		}

@@ -2,6 +2,7 @@ package dvmrp
 
 import (
 	"grove/dvmrp/wire"
+	"grove/internal/roll"
 )
 
 // This file is Route Reports: sections 3.4.2, 3.4.5, 3.4.6 and 3.4.9.
@@ -17,14 +18,14 @@ const (
 )
 
 // nextBucket returns the part of the Route Report Interval in which a new route is to be reported.
-func (m *Machine) nextBucket() *roll[*route] {
+func (m *Machine) nextBucket() *roll.Roll[*route] {
 	least := &m.buckets[0]
 	for n := range m.buckets {
 		b := &m.buckets[n]
-		if len(b.all) < reportLoad {
+		if len(b.All) < reportLoad {
 			return b
 		}
-		if len(b.all) < len(least.all) {
+		if len(b.All) < len(least.All) {
 			least = b
 		}
 	}
@@ -38,11 +39,11 @@ func (m *Machine) reportTimerExpires() {
 	m.timers.Set(&m.reporting, m.now.Add(m.cfg.ReportInterval/reportParts))
 	bucket := &m.buckets[m.turn]
 	m.turn = (m.turn + 1) % reportParts
-	for _, r := range bucket.all {
+	for _, r := range bucket.All {
 		r.sweep()
 	}
 	for _, i := range m.order {
-		i.report(bucket.all)
+		i.report(bucket.All)
 	}
 }
 
@@ -83,7 +84,7 @@ func (i *iface) reports(routes []*route) []*wire.Report {
 func (n *neighbor) sendTable() {
 	var all []*route
 	for b := range n.m.buckets {
-		all = append(all, n.m.buckets[b].all...)
+		all = append(all, n.m.buckets[b].All...)
 	}
 	for _, msg := range n.iface.reports(all) {
 		n.send(msg)
@@ -130,7 +131,7 @@ func (i *iface) sendFarewell() {
 	}
 	var list []wire.Route
 	for b := range m.buckets {
-		for _, r := range m.buckets[b].all {
+		for _, r := range m.buckets[b].All {
 			if _, ok := r.advertised(i); ok {
 				list = append(list, wire.Route{Prefix: r.prefix, Metric: wire.Infinity})
 			}

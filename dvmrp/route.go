@@ -8,6 +8,7 @@ import (
 
 	"grove/dvmrp/wire"
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // routeKind is where a route comes from.
@@ -35,13 +36,13 @@ type route struct {
 	hold   *holdDown // nil: not in hold-down
 
 	heard []*heard // what neighbors reported, by their seq
-	flows roll[*flow]
+	flows roll.Roll[*flow]
 
 	told    bool           // rib has been told of it
 	toldHop engine.NextHop // what
 	toldAs  uint8          // with which metric
 
-	bucket         *roll[*route]
+	bucket         *roll.Roll[*route]
 	placeInBucket  int32
 	placeAtGateway int32
 	changed        bool // on the list of the next flash update
@@ -78,7 +79,7 @@ func (h *heard) forget() {
 		r.heard = slices.Delete(r.heard, at, at+1)
 	}
 	r.endDependence(h)
-	h.n.heard.remove(h, placeOfHeard)
+	h.n.heard.Remove(h, placeOfHeard)
 }
 
 func (r *route) find(n *neighbor) (int, bool) {
@@ -98,7 +99,7 @@ func (r *route) hear(n *neighbor, metric uint8) {
 	if !found {
 		h := &heard{r: r, n: n}
 		r.heard = slices.Insert(r.heard, at, h)
-		n.heard.add(h, placeOfHeard)
+		n.heard.Add(h, placeOfHeard)
 	}
 	h := r.heard[at]
 	h.at = r.m.now
@@ -202,7 +203,7 @@ func (m *Machine) makeRoute(p netip.Prefix) *route {
 	m.table.Insert(p, r)
 	m.routes++
 	r.bucket = m.nextBucket()
-	r.bucket.add(r, placeInBucket)
+	r.bucket.Add(r, placeInBucket)
 	return r
 }
 
@@ -219,20 +220,20 @@ func (r *route) remove() {
 	}
 	m.table.Delete(r.prefix)
 	m.routes--
-	r.bucket.remove(r, placeInBucket)
+	r.bucket.Remove(r, placeInBucket)
 }
 
 // adopt makes a neighbor the upstream neighbor of the route.
 func (r *route) adopt(n *neighbor, metric uint8, cause string) {
 	m, was, old := r.m, r.reachable(), r.words()
 	if r.gateway != nil {
-		r.gateway.routes.remove(r, placeAtGateway)
+		r.gateway.routes.Remove(r, placeAtGateway)
 	}
 	if r.gateway != n {
 		r.since = m.now
 	}
 	r.gateway, r.iface, r.metric = n, n.iface, metric
-	n.routes.add(r, placeAtGateway)
+	n.routes.Add(r, placeAtGateway)
 	r.refresh()
 	// "it is permissible to prematurely take a route out of hold-down ONLY if the route is re-learned from the SAME router
 	// with the SAME metric" (section 3.4.8).
@@ -261,7 +262,7 @@ func (r *route) lose(cause string) {
 		}
 	}
 	if r.gateway != nil {
-		r.gateway.routes.remove(r, placeAtGateway)
+		r.gateway.routes.Remove(r, placeAtGateway)
 	}
 	m.timers.Stop(&r.expiry)
 	r.hold, r.kind, r.gateway, r.iface, r.metric = h, learned, nil, nil, wire.Infinity
@@ -299,7 +300,7 @@ func (r *route) follow(old, cause string, reach bool) {
 
 // touch says that something of the route changed on which its flows may depend.
 func (r *route) touch() {
-	for _, f := range r.flows.all {
+	for _, f := range r.flows.All {
 		r.m.touch(f)
 	}
 }
@@ -425,7 +426,7 @@ func (m *Machine) setLocal(p netip.Prefix, l localRoute) {
 	}
 	was, old := r.reachable(), r.words()
 	if r.gateway != nil {
-		r.gateway.routes.remove(r, placeAtGateway)
+		r.gateway.routes.Remove(r, placeAtGateway)
 		r.gateway = nil
 	}
 	m.timers.Stop(&r.expiry)

@@ -150,7 +150,7 @@ func (n *node) learned(by engine.IfID) int {
 	for _, i := range n.m.order {
 		for _, nbr := range i.neighbors {
 			if i.id == by {
-				count += len(nbr.routes.all)
+				count += len(nbr.routes.All)
 			}
 		}
 	}
@@ -174,7 +174,7 @@ func converge(t testing.TB, networks int) (learn, again time.Duration, work time
 		t.Fatalf("after the cut %d routes by it, %d by another way", b.learned(1), b.learned(3))
 	}
 	held := func() bool {
-		for _, r := range b.m.buckets[0].all {
+		for _, r := range b.m.buckets[0].All {
 			if r.hold != nil {
 				return true
 			}
@@ -189,7 +189,7 @@ func converge(t testing.TB, networks int) (learn, again time.Duration, work time
 	// What was learned meanwhile is told when the hold-down of all is over.
 	w.run(10*time.Second, func() bool { return false })
 	for _, b := range w.nodes[1].m.buckets {
-		for _, r := range b.all {
+		for _, r := range b.All {
 			if r.hold != nil || !r.reachable() {
 				t.Fatalf("%v: %s", r.prefix, r.words())
 			}
@@ -232,7 +232,7 @@ func BenchmarkReport(b *testing.B) {
 	w.run(time.Minute, func() bool { return w.nodes[1].learned(1) >= 20_000 })
 	n := w.nodes[1].m.order[0].neighbors[0]
 	report := &wire.Report{}
-	for _, h := range n.heard.all[:100] {
+	for _, h := range n.heard.All[:100] {
 		report.Routes = append(report.Routes, wire.Route{Prefix: h.r.prefix, Metric: h.metric})
 	}
 	b.ReportAllocs()

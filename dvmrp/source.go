@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // source is an address that packets come from: its route, and whose entries of it are.
@@ -11,7 +12,7 @@ type source struct {
 	m       *Machine
 	addr    netip.Addr
 	route   *route // the best match in the table; nil: none
-	entries roll[*entry]
+	entries roll.Roll[*entry]
 
 	// What the MRIB says (engine.Path). The way to the source is that of the route. The MRIB decides whether it is ours at all:
 	// the next hop may be on an interface of another protocol, as mfib has it (RFC 2715, section 3.1).
@@ -34,7 +35,7 @@ func (m *Machine) source(a netip.Addr) *source {
 
 // release forgets a source without entries.
 func (s *source) release() {
-	if len(s.entries.all) == 0 {
+	if len(s.entries.All) == 0 {
 		s.m.sources.Delete(hostPrefix(s.addr))
 		s.m.emit(engine.Untrack{From: s.m.id, Addr: s.addr})
 	}
@@ -59,7 +60,7 @@ func (m *Machine) resolveCovered(p netip.Prefix) {
 	for _, s := range list {
 		if r := m.bestMatch(s.addr); r != s.route {
 			s.route = r
-			for _, e := range s.entries.all {
+			for _, e := range s.entries.All {
 				e.enroll()
 			}
 		}
@@ -76,7 +77,7 @@ func (m *Machine) path(p engine.Path) {
 	if len(p.Hops) > 0 {
 		s.via = p.Hops[0].If
 	}
-	for _, e := range s.entries.all {
+	for _, e := range s.entries.All {
 		m.touch(e.f)
 		e.g.sayInterestLater()
 	}

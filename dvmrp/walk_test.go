@@ -255,7 +255,7 @@ func (w *walk) check() {
 	heardBy := map[*neighbor]int{}
 	upOf := map[*neighbor]int{}
 	for b := range m.buckets {
-		for _, r := range m.buckets[b].all {
+		for _, r := range m.buckets[b].All {
 			routes++
 			if got, ok := m.table.Get(r.prefix); !ok || got != r {
 				fail("route %v is in no table", r.prefix)
@@ -290,16 +290,16 @@ func (w *walk) check() {
 	prunes := 0
 	for _, i := range m.order {
 		for _, n := range i.neighbors {
-			prunes += len(n.prunes.all)
-			if len(n.heard.all) != heardBy[n] || len(n.routes.all) != upOf[n] {
-				fail("%v: %d heard, %d routes", n.addr, len(n.heard.all), len(n.routes.all))
+			prunes += len(n.prunes.All)
+			if len(n.heard.All) != heardBy[n] || len(n.routes.All) != upOf[n] {
+				fail("%v: %d heard, %d routes", n.addr, len(n.heard.All), len(n.routes.All))
 			}
 		}
 	}
 	held := 0
 	for _, f := range m.flows {
 		held += len(f.prunes)
-		for _, e := range f.entries.all {
+		for _, e := range f.entries.All {
 			held += len(e.prunes)
 			if e.f != f || e.s.route != f.r || e.g != f.g || e.s.route != m.bestMatch(e.s.addr) {
 				fail("%v is in the wrong flow", e.key())
@@ -324,7 +324,7 @@ func (w *walk) checkUpstream(f *flow, fail func(string, ...any)) {
 	if u.state == Pruned && w.wanted(f) {
 		fail("%v of %v is pruned and wanted", f.g.addr, f.r)
 	}
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		if e.up == nil {
 			continue
 		}
@@ -348,9 +348,9 @@ func (w *walk) checkUpstream(f *flow, fail func(string, ...any)) {
 }
 
 func (w *walk) wanted(f *flow) bool {
-	for _, e := range f.entries.all {
+	for _, e := range f.entries.All {
 		in := e.s.upstream()
-		if in != 0 && !f.g.boundary.has(in) && (e.others || w.oifs(e, false) != 0) {
+		if in != 0 && !f.g.boundary.Has(in) && (e.others || w.oifs(e, false) != 0) {
 			return true
 		}
 	}
@@ -362,10 +362,10 @@ func (w *walk) oifs(e *entry, hosts bool) ifSet {
 	var set ifSet
 	m, r, in := w.m, e.f.r, e.s.upstream()
 	for _, i := range m.order {
-		if !i.runs || i.bit == in || e.g.boundary.has(i.bit) || e.g.boundary.has(in) {
+		if !i.runs || i.bit == in || e.g.boundary.Has(i.bit) || e.g.boundary.Has(in) {
 			continue
 		}
-		wants := e.g.wanting(e.s.addr).has(i.bit)
+		wants := e.g.wanting(e.s.addr).Has(i.bit)
 		if r != nil {
 			if (r.gateway != nil || r.kind == connected) && r.iface == i {
 				continue

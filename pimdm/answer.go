@@ -53,7 +53,7 @@ func (m *Machine) answer(q engine.Query) {
 func (m *Machine) sorted() []*entry {
 	var list []*entry
 	for _, g := range engine.SortedAddrs(m.groups) {
-		sources := slices.Clone(g.entries.all)
+		sources := slices.Clone(g.entries.All)
 		slices.SortFunc(sources, func(a, b *entry) int { return a.addr.Compare(b.addr) })
 		list = append(list, sources...)
 	}
@@ -103,7 +103,7 @@ func (e *entry) show() EntryShow {
 	if e.origin != nil {
 		x.Originator, x.SourceActive, x.StateRefresh = "Originator", e.origin.sat.Left(m.now), e.origin.srt.Left(m.now)
 	}
-	for slot := range (usable(e.g) &^ rpfInterface(e)).bits() {
+	for slot := range (usable(e.g) &^ rpfInterface(e)).Bits() {
 		x.addInterface(e, m.slots[slot])
 	}
 	if o := e.on(rpfInterface(e)); o != nil {
@@ -116,10 +116,10 @@ func (e *entry) show() EntryShow {
 // addInterface adds what an entry knows of an interface, if it knows anything.
 func (x *EntryShow) addInterface(e *entry, i *iface) {
 	m, o := e.m, e.on(i.bit)
-	member := (pimIncludeStarG(e.g)&^pimExclude(e) | pimInclude(e)).has(i.bit)
+	member := (pimIncludeStarG(e.g)&^pimExclude(e) | pimInclude(e)).Has(i.bit)
 	s := EntryInterfaceShow{
-		Interface: i.link.Name, State: NoInfo.String(), Neighbors: pimNbrs(m).has(i.bit), Member: member,
-		Excluded: pimExclude(e).has(i.bit), Boundary: boundary(e.g).has(i.bit), Assert: assert.NoInfo.String(),
+		Interface: i.link.Name, State: NoInfo.String(), Neighbors: pimNbrs(m).Has(i.bit), Member: member,
+		Excluded: pimExclude(e).Has(i.bit), Boundary: boundary(e.g).Has(i.bit), Assert: assert.NoInfo.String(),
 	}
 	if o == nil && !s.Neighbors && !s.Member && !s.Excluded {
 		return
@@ -155,7 +155,7 @@ func (e *entry) showRefresh() StateRefreshShow {
 // names returns the names of interfaces.
 func (m *Machine) names(set ifSet) []string {
 	list := []string{}
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		if i := m.slots[slot]; i != nil {
 			list = append(list, i.link.Name)
 		}

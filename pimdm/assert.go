@@ -206,7 +206,7 @@ func (e *entry) updateAsserts() {
 
 // winnerLost is "Winner's NLT(N,I) Expires" for every Assert that addr has won on i.
 func (i *iface) winnerLost(addr netip.Addr, cause string) {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		if o.assert.lost() && o.assert.winner == addr {
 			o.endAssert(cause)
 		}

@@ -61,13 +61,13 @@ func (e *entry) arrive(iif ifSet, ttl uint8) {
 func (e *entry) arrives(iif ifSet, ttl uint8) {
 	m := e.m
 	switch i := m.ifaceOf(iif); {
-	case i == nil || !i.runs || !usable(e.g).has(iif):
+	case i == nil || !i.runs || !usable(e.g).Has(iif):
 	case iif == rpfInterface(e):
 		e.up.data = true
 		if directlyConnected(e) {
 			e.receiveDirectly(ttl)
 		}
-	case pimNbrs(m).has(iif) && !boundary(e.g).has(iif) && e.rpf.reachable:
+	case pimNbrs(m).Has(iif) && !boundary(e.g).Has(iif) && e.rpf.reachable:
 		// Packets that fail the RPF check: "the router will conduct an assert process". Without a neighbor there is
 		// nobody to conduct it with.
 		e.dataAssert(i)

@@ -30,7 +30,7 @@ func (g *group) entry(s netip.Addr) *entry {
 	if g.index != nil {
 		return g.index[s]
 	}
-	for _, e := range g.entries.all {
+	for _, e := range g.entries.All {
 		if e.addr == s {
 			return e
 		}
@@ -39,24 +39,24 @@ func (g *group) entry(s netip.Addr) *entry {
 }
 
 func (g *group) add(e *entry) {
-	g.entries.add(e, placeInGroup)
+	g.entries.Add(e, placeInGroup)
 	g.m.entries++
 	switch {
 	case g.index != nil:
 		g.index[e.addr] = e
-	case len(g.entries.all) > fewSources:
+	case len(g.entries.All) > fewSources:
 		g.index = make(map[netip.Addr]*entry)
-		for _, e := range g.entries.all {
+		for _, e := range g.entries.All {
 			g.index[e.addr] = e
 		}
 	}
 }
 
 func (g *group) drop(e *entry) {
-	g.entries.remove(e, placeInGroup)
+	g.entries.Remove(e, placeInGroup)
 	g.m.entries--
 	delete(g.index, e.addr)
-	if len(g.entries.all) <= fewSources/2 {
+	if len(g.entries.All) <= fewSources/2 {
 		g.index = nil
 	}
 }
@@ -127,7 +127,7 @@ func (m *Machine) makeEntry(k engine.Key) *entry {
 	case usable(g) == 0:
 		g.release() // sparse mode's everywhere
 		return nil
-	case len(g.entries.all) >= m.cfg.MaxSources:
+	case len(g.entries.All) >= m.cfg.MaxSources:
 		m.counts.Add("too many sources of a group")
 		return nil
 	}
@@ -137,7 +137,7 @@ func (m *Machine) makeEntry(k engine.Key) *entry {
 	g.add(e)
 	g.sayInterestLater()
 	e.rpf = m.track(k.Source)
-	e.rpf.entries.add(e, placeInTarget)
+	e.rpf.entries.Add(e, placeInTarget)
 	m.touch(e)
 	return e
 }
@@ -181,7 +181,7 @@ func (m *Machine) touch(e *entry) {
 }
 
 func (g *group) touch() {
-	for _, e := range g.entries.all {
+	for _, e := range g.entries.All {
 		g.m.touch(e)
 	}
 }
@@ -288,7 +288,7 @@ func (e *entry) remove() {
 		e.setUpstream(UpstreamNoInfo, "no timer of the entry runs")
 	}
 	e.g.drop(e)
-	e.rpf.entries.remove(e, placeInTarget)
+	e.rpf.entries.Remove(e, placeInTarget)
 	e.rpf.release()
 	e.g.sayInterestLater()
 }
@@ -305,7 +305,7 @@ func (e *entry) stop() {
 
 // release forgets a group of which nothing is known.
 func (g *group) release() {
-	if len(g.entries.all) == 0 && len(g.members) == 0 && !g.interest && !g.gone {
+	if len(g.entries.All) == 0 && len(g.members) == 0 && !g.interest && !g.gone {
 		g.gone = true
 		delete(g.m.groups, g.addr)
 	}

@@ -5,8 +5,10 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ifset"
 	"grove/internal/pim/neighbor"
 	"grove/internal/pim/wire"
+	"grove/internal/roll"
 )
 
 // iface is an interface of the router. Dense mode is configured on it if nb is set, and runs there if runs is.
@@ -26,8 +28,8 @@ type iface struct {
 	// of the Hello that we say within it.
 	starting engine.Timer
 
-	oifs roll[*oif] // all per-interface state of entries
-	hops roll[*hop] // of the targets beyond
+	oifs roll.Roll[*oif] // all per-interface state of entries
+	hops roll.Roll[*hop] // of the targets beyond
 
 	pending []item // entries of messages to be sent at Settled
 }
@@ -108,8 +110,8 @@ func (m *Machine) endInterface(i *iface) {
 // removeInterface ends an interface.
 func (m *Machine) removeInterface(i *iface) {
 	m.endInterface(i)
-	for len(i.hops.all) > 0 {
-		i.hops.all[0].t.dropHop(i.hops.all[0])
+	for len(i.hops.All) > 0 {
+		i.hops.All[0].t.dropHop(i.hops.All[0])
 	}
 	delete(m.ifaces, i.id)
 	for n, o := range m.order {
@@ -142,7 +144,7 @@ func (i *iface) follow() {
 	if primary != i.primary {
 		i.primary = primary
 		// my_addr(I) is part of our Assert metric, and what neighbors address us by.
-		for _, o := range i.oifs.all {
+		for _, o := range i.oifs.All {
 			m.touch(o.e)
 		}
 	}
@@ -167,16 +169,19 @@ func (m *Machine) touchAll() {
 // lose forgets what neighbors on the interface told us: it does not run any more. What hosts told us is igmp's to take
 // back.
 func (i *iface) lose(cause string) {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		o.endPrune(cause)
 		o.endAssert(cause)
 	}
 	i.pending = nil
 }
 
+// ifSet is a set of interfaces. Every interface that the protocol is configured on has a bit of its own (iface.bit).
+type ifSet = ifset.Set
+
 // giveSlot gives an interface a bit in ifSet.
 func (m *Machine) giveSlot(i *iface) bool {
-	for slot := range slots {
+	for slot := range ifset.Slots {
 		if m.slots[slot] == nil {
 			m.slots[slot] = i
 			i.slot, i.bit = slot, 1<<slot
@@ -189,7 +194,7 @@ func (m *Machine) giveSlot(i *iface) bool {
 
 // ifaceOf returns the interface of a set of one; nil if it is none of ours.
 func (m *Machine) ifaceOf(i ifSet) *iface {
-	for slot := range i.bits() {
+	for slot := range i.Bits() {
 		return m.slots[slot]
 	}
 	return nil
@@ -211,7 +216,7 @@ func (m *Machine) ifID(i ifSet) engine.IfID {
 
 func (m *Machine) ifIDs(set ifSet) []engine.IfID {
 	var list []engine.IfID
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		if i := m.slots[slot]; i != nil {
 			list = append(list, i.id)
 		}
@@ -221,7 +226,7 @@ func (m *Machine) ifIDs(set ifSet) []engine.IfID {
 
 func (m *Machine) outgoing(set ifSet) []engine.Outgoing {
 	var list []engine.Outgoing
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		if i := m.slots[slot]; i != nil {
 			list = append(list, engine.Outgoing{If: i.id})
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ifset"
 )
 
 // Machine is PIM-DM for one address family and one multicast routing table. It is an engine.Machine.
@@ -25,7 +26,7 @@ type Machine struct {
 
 	ifaces  map[engine.IfID]*iface
 	order   []*iface // by appearance
-	slots   [slots]*iface
+	slots   [ifset.Slots]*iface
 	freed   []int // slots that are free from the next Settled on
 	nbrs    ifSet // pim_nbrs
 	running ifSet // where PIM runs

@@ -62,11 +62,11 @@ func (m *Machine) forgetMembers(i *iface) {
 // interfaces, or sources that we reach, which RFC 2715 takes for members of the group ("members are senders").
 func (g *group) interested() bool {
 	for n := range g.members {
-		if usable(g).has(g.members[n].iface.bit) {
+		if usable(g).Has(g.members[n].iface.bit) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(g.entries.all, func(e *entry) bool { return e.in != 0 })
+	return slices.ContainsFunc(g.entries.All, func(e *entry) bool { return e.in != 0 })
 }
 
 func (g *group) sayInterestLater() {

@@ -26,8 +26,8 @@ func (i *iface) neighborRestarted(addr netip.Addr) {
 	// "If the neighbor is the upstream neighbor for an (S,G) entry, the router MAY cancel its Prune Limit Timer to permit
 	// sending a prune and reestablishing a Pruned state in the upstream router."
 	n := neighborID{i, addr}
-	for _, h := range i.hops.all {
-		for _, e := range h.t.entries.all {
+	for _, h := range i.hops.All {
+		for _, e := range h.t.entries.All {
 			if e.up.rpf == n {
 				i.m.timers.Stop(&e.up.plt)
 				i.m.touch(e)
@@ -44,7 +44,7 @@ func (i *iface) neighborRestarted(addr netip.Addr) {
 // source nor Prune, so it cannot Graft, and its members would wait for the Prune Timer. Here the Prune ends: packets flow
 // again, until who does not want them prunes them again.
 func (i *iface) tellOfPrunes(cause string) {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		if o.down != nil && rpfInterface(o.e) != i.bit && !o.replayStateRefresh(i) {
 			o.endPrune(cause)
 		}

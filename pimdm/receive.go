@@ -87,8 +87,9 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 			if !ok {
 				continue
 			}
-			// Of a flow of which no packet has come yet a Prune to us is kept, and one to another router is overridden if the
-			// packets are wanted: it may have come up before the packet that called for it. What is of no use goes again.
+			// Of a flow of which no packet has come yet a Prune to us is kept (section 4.4.2), and one to another router is
+			// overridden if the packets are wanted (section 4.4.1, "See Prune(S,G)"): it may have come up before the packet
+			// that called for it. An entry that is of no use goes again at the end of the Step.
 			if e := m.makeEntry(k); e != nil {
 				e.whenPathKnown(func() { e.prune(i, forUs, to, jp.Holdtime) })
 			}
@@ -147,7 +148,7 @@ func (e *entry) receiveJoin(i *iface, cause string) {
 
 // receivePrune is "Receive Prune(S,G)".
 func (e *entry) receivePrune(i *iface, holdtime time.Duration) {
-	if i.bit == rpfInterface(e) || !usable(e.g).has(i.bit) {
+	if i.bit == rpfInterface(e) || !usable(e.g).Has(i.bit) {
 		return
 	}
 	o := e.oif(i)

@@ -88,7 +88,7 @@ func (e *entry) receiveStateRefresh(i *iface, src netip.Addr, sr *wire.StateRefr
 // override would not reach it.
 func (e *entry) establish(interval time.Duration) {
 	const times = 2
-	for slot := range (pimNbrs(e.m) & usable(e.g) &^ rpfInterface(e)).bits() {
+	for slot := range (pimNbrs(e.m) & usable(e.g) &^ rpfInterface(e)).Bits() {
 		if i := e.m.slots[slot]; i.nb.StateRefreshCapable() {
 			e.oif(i).startPruned(times*interval, "State Refresh at startup")
 		}
@@ -103,7 +103,7 @@ func (e *entry) establish(interval time.Duration) {
 // forwardStateRefresh is the loop of section 4.5.1 over the interfaces, for a message that came in or that we originate,
 // with the TTL that it leaves with.
 func (e *entry) forwardStateRefresh(sr wire.StateRefresh, ttl uint8) {
-	for slot := range (pimNbrs(e.m) & usable(e.g) &^ boundary(e.g) &^ rpfInterface(e)).bits() {
+	for slot := range (pimNbrs(e.m) & usable(e.g) &^ boundary(e.g) &^ rpfInterface(e)).Bits() {
 		i := e.m.slots[slot]
 		if ttl < max(1, i.cfg.Threshold) || i.cfg.NoStateRefresh {
 			continue // "Out of TTL, skip this interface"
@@ -161,8 +161,8 @@ func (o *oif) replayStateRefresh(i *iface) bool {
 // Deviation: RFC 3973 has only one who is in Winner state cancel. But a State Refresh makes its receivers losers without making
 // its sender a winner, and a receiver would send its Joins and Grafts to us, who forward nothing any more, until AT expires.
 func (e *entry) cancelRefreshes(i *iface) {
-	if r := e.refresh; r != nil && r.sent > 0 && e.m.now.Sub(r.at) <= lifetimes*r.last.Interval && pimNbrs(e.m).has(i.bit) &&
-		!boundary(e.g).has(i.bit) {
+	if r := e.refresh; r != nil && r.sent > 0 && e.m.now.Sub(r.at) <= lifetimes*r.last.Interval && pimNbrs(e.m).Has(i.bit) &&
+		!boundary(e.g).Has(i.bit) {
 		i.send(&wire.Assert{
 			Group: wire.GroupOf(e.g.addr), Source: e.addr,
 			MetricPreference: assert.Infinite.Preference, Metric: assert.Infinite.Metric,

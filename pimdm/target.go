@@ -6,6 +6,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/pim/assert"
+	"grove/internal/roll"
 )
 
 // This file is what the MRIB says: RPF_interface(S), MRIB.next_hop(S), MRIB.pref(S), MRIB.metric(S) for every source, kept
@@ -28,7 +29,7 @@ type target struct {
 	iface *iface     // the interface towards it; nil: none, or dense mode does not run there
 	nbr   netip.Addr // the PIM neighbor behind the next hop, by its primary address; invalid: NULL
 
-	entries roll[*entry] // of which it is the source
+	entries roll.Roll[*entry] // of which it is the source
 }
 
 // hop is one way to a target. It hangs on its interface, so that a change there finds it.
@@ -67,7 +68,7 @@ func (m *Machine) track(a netip.Addr) *target {
 
 // release ends the tracking of a target that nobody needs any more.
 func (t *target) release() {
-	if len(t.entries.all) > 0 || t.m.targets[t.addr] != t {
+	if len(t.entries.All) > 0 || t.m.targets[t.addr] != t {
 		return
 	}
 	t.dropHops()
@@ -78,13 +79,13 @@ func (t *target) release() {
 
 func (t *target) dropHops() {
 	for _, h := range t.hops {
-		h.iface.hops.remove(h, placeOfHop)
+		h.iface.hops.Remove(h, placeOfHop)
 	}
 	t.hops = nil
 }
 
 func (t *target) dropHop(h *hop) {
-	h.iface.hops.remove(h, placeOfHop)
+	h.iface.hops.Remove(h, placeOfHop)
 	if h == t.kept {
 		t.kept = nil
 	}
@@ -116,14 +117,14 @@ func (m *Machine) path(p engine.Path) {
 		if i := m.ifaces[nh.If]; i != nil {
 			h := &hop{t: t, iface: i, gateway: nh.Gateway}
 			t.hops = append(t.hops, h)
-			i.hops.add(h, placeOfHop)
+			i.hops.Add(h, placeOfHop)
 		}
 	}
 	t.resolve()
 	if state() != old {
 		t.touch()
 	}
-	for _, e := range slices.Clone(t.entries.all) {
+	for _, e := range slices.Clone(t.entries.All) {
 		e.pathKnown()
 	}
 }
@@ -190,25 +191,25 @@ func (t *target) waitsForNeighbor(iface *iface, nbr netip.Addr) bool {
 // keep has the target hang on the interface of the way of before, so that a change there finds it; nil: no more.
 func (t *target) keep(i *iface) {
 	if t.kept != nil {
-		t.kept.iface.hops.remove(t.kept, placeOfHop)
+		t.kept.iface.hops.Remove(t.kept, placeOfHop)
 		t.kept = nil
 	}
 	if i != nil {
 		t.kept = &hop{t: t, iface: i}
-		i.hops.add(t.kept, placeOfHop)
+		i.hops.Add(t.kept, placeOfHop)
 	}
 }
 
 // touch says that what follows from the path is to be worked out anew.
 func (t *target) touch() {
-	for _, e := range t.entries.all {
+	for _, e := range t.entries.All {
 		t.m.touch(e)
 	}
 }
 
 // resolveHops works out anew which neighbors are behind the hops of an interface.
 func (i *iface) resolveHops() {
-	for _, h := range slices.Clone(i.hops.all) {
+	for _, h := range slices.Clone(i.hops.All) {
 		h.t.resolve()
 	}
 }

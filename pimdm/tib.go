@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // This file is the Tree Information Base of RFC 3973, section 4.1: the state, and nothing that follows from it. What
@@ -15,7 +16,7 @@ type group struct {
 	m       *Machine
 	addr    netip.Addr
 	members []member // what hosts want, by interface
-	entries roll[*entry]
+	entries roll.Roll[*entry]
 	index   map[netip.Addr]*entry // of entries; nil while they are few
 
 	// What the configuration says of the group: the interfaces where it is dense mode's, and those that are a scope
@@ -100,7 +101,7 @@ func (e *entry) oif(i *iface) *oif {
 	e.oifs = append(e.oifs, nil)
 	copy(e.oifs[n+1:], e.oifs[n:])
 	e.oifs[n] = o
-	i.oifs.add(o, placeOfOif)
+	i.oifs.Add(o, placeOfOif)
 	return o
 }
 
@@ -109,7 +110,7 @@ func (e *entry) sweep() {
 	kept := e.oifs[:0]
 	for _, o := range e.oifs {
 		if o.empty() {
-			o.iface.oifs.remove(o, placeOfOif)
+			o.iface.oifs.Remove(o, placeOfOif)
 		} else {
 			kept = append(kept, o)
 		}
@@ -130,3 +131,9 @@ func (e *entry) where(property func(*oif) bool) ifSet {
 }
 
 func (e *entry) key() engine.Key { return engine.SG(e.addr, e.g.addr) }
+
+// Where a thing keeps its place on a roll.
+func placeOfOif(o *oif) *int32      { return &o.place }
+func placeOfHop(h *hop) *int32      { return &h.place }
+func placeInTarget(e *entry) *int32 { return &e.placeInTarget }
+func placeInGroup(e *entry) *int32  { return &e.placeInGroup }

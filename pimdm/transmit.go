@@ -82,7 +82,7 @@ func (m *Machine) queuePruneEcho(o *oif) {
 // queue queues an entry for a neighbor, or for ourselves (a PruneEcho). There is nothing to say to one that has gone.
 func (m *Machine) queue(e *entry, to neighborID, kind itemKind, holdtime time.Duration) {
 	i := to.iface
-	if i != nil && i.runs && !boundary(e.g).has(i.bit) && (i.nb.Neighbor(to.addr) != nil || to.addr == i.primary) {
+	if i != nil && i.runs && !boundary(e.g).Has(i.bit) && (i.nb.Neighbor(to.addr) != nil || to.addr == i.primary) {
 		const granularity = time.Second // of Holdtimes on the wire
 		holdtime = (holdtime + granularity - 1).Truncate(granularity)
 		i.pending = append(i.pending, item{e, to.addr, kind, holdtime})

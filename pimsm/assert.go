@@ -301,7 +301,7 @@ func (o *oif) updateLoser(trackingDesired bool, mine assertMetric, arguments str
 
 // winnerLost is "Current Winner's GenID Changes or NLT Expires" for every Assert that addr has won on i.
 func (i *iface) winnerLost(addr netip.Addr, cause string) {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		if o.assert.lost() && o.assert.winner == addr {
 			o.endAssert(cause)
 		}

@@ -68,7 +68,7 @@ func (s *source) tappedOn() ifSet {
 // the row's incoming interface, or (*,*) covers both. The (*,*) row itself forwards nothing.
 func (s *source) tapForwards(iif ifSet) bool {
 	g, starStar := s.g.said, s.m.said.out
-	return g.wanted && (iif == g.in || starStar.has(iif) && starStar.has(g.in))
+	return g.wanted && (iif == g.in || starStar.Has(iif) && starStar.Has(g.in))
 }
 
 // interesting says whether packets of the flow are to be watched: if not, the forwarding plane can forget it.
@@ -131,7 +131,7 @@ func (s *source) updateDataAsserts() {
 		s.wrong = 0
 		return
 	}
-	for slot := range s.wrong.bits() {
+	for slot := range s.wrong.Bits() {
 		s.dataAssert(1<<slot, forward(s, 1<<slot).assert)
 	}
 }

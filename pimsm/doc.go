@@ -18,7 +18,7 @@
 //
 //   - instance.go: Machine; entry.go: the life of entries, update
 //   - config.go: Config, its defaults, a new configuration
-//   - tib.go: the types of the Tree Information Base; ifset.go: sets of interfaces; roll.go: the index of entries
+//   - tib.go: the types of the Tree Information Base; ifset.go: its sets of interfaces
 //   - macros.go: the state summarization macros (4.1.5) and those of the state machines
 //   - downstream.go: sections 4.5.1 to 4.5.3; upstream.go: 4.5.4 and 4.5.5; rpt.go: 4.5.6 and 4.5.7
 //   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2)
@@ -87,5 +87,6 @@
 //     the path is narrower further on, the kernel fragments the Register.
 //   - The KeepaliveTimer is restarted by counters, read every sixth of Keepalive_Period: of a flow that stops it expires up
 //     to 40 s late.
+//   - IPv6: a source that another protocol of this router reaches is sent no Packet Too Big.
 //   - There is no list of allowed neighbors (section 6.2).
 package pimsm

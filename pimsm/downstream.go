@@ -205,7 +205,7 @@ func (m *Machine) makeOif(e *entry, fresh *oif) *oif {
 		return e.oifs[at]
 	}
 	e.oifs = slices.Insert(e.oifs, at, fresh)
-	fresh.iface.oifs.add(fresh, placeOfOif)
+	fresh.iface.oifs.Add(fresh, placeOfOif)
 	return fresh
 }
 
@@ -215,7 +215,7 @@ func (e *entry) sweep() {
 		if !o.empty() {
 			return false
 		}
-		o.iface.oifs.remove(o, placeOfOif)
+		o.iface.oifs.Remove(o, placeOfOif)
 		return true
 	})
 	if len(e.oifs) == 0 {

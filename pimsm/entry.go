@@ -27,7 +27,7 @@ func (g *group) source(a netip.Addr) *source {
 	if g.index != nil {
 		return g.index[a]
 	}
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		if s.addr == a {
 			return s
 		}
@@ -36,24 +36,24 @@ func (g *group) source(a netip.Addr) *source {
 }
 
 func (g *group) addSource(s *source) {
-	g.sources.add(s, placeInGroup)
+	g.sources.Add(s, placeInGroup)
 	g.m.sources++
 	switch {
 	case g.index != nil:
 		g.index[s.addr] = s
-	case len(g.sources.all) > fewSources:
+	case len(g.sources.All) > fewSources:
 		g.index = make(map[netip.Addr]*source)
-		for _, s := range g.sources.all {
+		for _, s := range g.sources.All {
 			g.index[s.addr] = s
 		}
 	}
 }
 
 func (g *group) removeSource(s *source) {
-	g.sources.remove(s, placeInGroup)
+	g.sources.Remove(s, placeInGroup)
 	g.m.sources--
 	delete(g.index, s.addr)
-	if len(g.sources.all) <= fewSources/2 {
+	if len(g.sources.All) <= fewSources/2 {
 		g.index = nil
 	}
 }
@@ -87,7 +87,7 @@ func (m *Machine) makeSource(a, group netip.Addr) *source {
 	if !m.room() {
 		return nil
 	}
-	if len(g.sources.all) >= m.cfg.MaxSources {
+	if len(g.sources.All) >= m.cfg.MaxSources {
 		m.counts.Add("too many sources of a group")
 		return nil
 	}
@@ -95,7 +95,7 @@ func (m *Machine) makeSource(a, group netip.Addr) *source {
 	s.m = m
 	g.addSource(s)
 	s.rpf = m.track(a)
-	s.rpf.sources.add(s, placeInTarget)
+	s.rpf.sources.Add(s, placeInTarget)
 	m.touchSource(s)
 	return s
 }
@@ -118,12 +118,12 @@ func (g *group) setRP(rp *target) {
 	}
 	old := g.rpf
 	if old != nil {
-		old.groups.remove(g, placeInRP)
+		old.groups.Remove(g, placeInRP)
 		old.release()
 	}
 	g.rpf = rp
 	if rp != nil {
-		rp.groups.add(g, placeInRP)
+		rp.groups.Add(g, placeInRP)
 	}
 	if g.up.state == Joined {
 		g.m.queueJoin(nodeOf(g), rpfNeighborStarG(g)) // the Join names the RP
@@ -226,10 +226,10 @@ func (g *group) update() {
 	g.updateUpstream()
 	g.sweep()
 	g.m.sayGroupLater(g)
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		g.m.touchSource(s)
 	}
-	if len(g.oifs) == 0 && len(g.sources.all) == 0 && g.up.state == NotJoined && !g.wanted {
+	if len(g.oifs) == 0 && len(g.sources.All) == 0 && g.up.state == NotJoined && !g.wanted {
 		g.remove()
 	}
 }
@@ -272,7 +272,7 @@ func (s *source) remove() {
 		s.setRpt(RPTNotJoined, "no (S,G) state is left")
 	}
 	s.g.removeSource(s)
-	s.rpf.sources.remove(s, placeInTarget)
+	s.rpf.sources.Remove(s, placeInTarget)
 	s.rpf.release()
 	m.touchGroup(s.g)
 }
@@ -285,7 +285,7 @@ func (g *group) remove() {
 	}
 	delete(m.groups, g.addr)
 	if g.rpf != nil {
-		g.rpf.groups.remove(g, placeInRP)
+		g.rpf.groups.Remove(g, placeInRP)
 		g.rpf.release()
 	}
 }

@@ -49,9 +49,9 @@ func forward(s *source, iif ifSet) verdict {
 		return verdict{oifs: inheritedOlistSG(s) &^ iif}
 	case iif == rpfInterfaceRP(s.g) && !sptBit(s):
 		return verdict{oifs: inheritedOlistSGRpt(s) &^ iif, onRPTree: true}
-	case sptBit(s) && inheritedOlistSG(s).has(iif):
+	case sptBit(s) && inheritedOlistSG(s).Has(iif):
 		return verdict{assert: assertSG}
-	case !sptBit(s) && inheritedOlistSGRpt(s).has(iif):
+	case !sptBit(s) && inheritedOlistSGRpt(s).Has(iif):
 		return verdict{assert: assertStarG}
 	}
 	return verdict{}
@@ -164,7 +164,7 @@ func wantSG(s *source) row {
 	// Until the flow is known to come in there its packets come up: the first one starts the KeepaliveTimer, is
 	// registered, sets the SPTbit.
 	r.tap = r.in != 0 && !s.g.ssm && (!s.flow.Running() || s.iif != r.in) || s.decap != nil && s.decap.watching()
-	if r.out.has(registerTunnel) {
+	if r.out.Has(registerTunnel) {
 		r.register = s.g.rpf
 	}
 	r.out &^= registerTunnel | others

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ifset"
 	"grove/internal/pim/neighbor"
 	"grove/internal/pim/wire"
+	"grove/internal/roll"
 )
 
 // iface is an interface of the router. PIM is configured on it if nb is set, and runs there if runs is.
@@ -28,8 +30,8 @@ type iface struct {
 	// of the Hello that we say within it.
 	starting engine.Timer
 
-	oifs roll[*oif] // all per-interface state of entries
-	hops roll[*hop] // of the targets beyond
+	oifs roll.Roll[*oif] // all per-interface state of entries
+	hops roll.Roll[*hop] // of the targets beyond
 
 	pending bundles // Join/Prune messages to be sent at Settled
 }
@@ -135,7 +137,7 @@ func (i *iface) follow() {
 	if primary != i.primary {
 		i.primary = primary
 		// my_ip_address(I) is part of our Assert metric, and what neighbors address us by.
-		for _, o := range i.oifs.all {
+		for _, o := range i.oifs.All {
 			o.touch()
 		}
 	}
@@ -147,11 +149,11 @@ func (i *iface) follow() {
 
 // drChanged: pim_include and CouldRegister depend on I_am_DR(I).
 func (i *iface) drChanged() {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		o.touch()
 	}
-	for _, h := range i.hops.all {
-		for _, s := range h.t.sources.all {
+	for _, h := range i.hops.All {
+		for _, s := range h.t.sources.All {
 			i.m.touchSource(s)
 		}
 	}
@@ -160,7 +162,7 @@ func (i *iface) drChanged() {
 // lose forgets what neighbors on the interface told us: it does not run any more. What hosts told us is igmp's to take
 // back.
 func (i *iface) lose(cause string) {
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		o.endJoin(cause)
 		o.endPruneRpt(cause)
 		o.endAssert(cause)
@@ -171,7 +173,7 @@ func (i *iface) lose(cause string) {
 // forget removes all per-interface state: PIM ends here.
 func (i *iface) forget() {
 	i.lose("PIM ends on the interface")
-	for _, o := range i.oifs.all {
+	for _, o := range i.oifs.All {
 		o.member, o.exclude, o.members = false, false, nil
 		o.touch()
 	}
@@ -187,8 +189,8 @@ func (m *Machine) removeInterface(i *iface) {
 		i.nb = nil
 		m.freeSlot(i)
 	}
-	for len(i.hops.all) > 0 {
-		i.hops.all[0].t.dropHop(i.hops.all[0])
+	for len(i.hops.All) > 0 {
+		i.hops.All[0].t.dropHop(i.hops.All[0])
 	}
 	delete(m.ifaces, i.id)
 	for n, o := range m.order {
@@ -200,7 +202,7 @@ func (m *Machine) removeInterface(i *iface) {
 }
 
 func (t *target) dropHop(h *hop) {
-	h.iface.hops.remove(h, placeOfHop)
+	h.iface.hops.Remove(h, placeOfHop)
 	if h == t.kept {
 		t.kept = nil
 	}
@@ -215,7 +217,7 @@ func (t *target) dropHop(h *hop) {
 
 // giveSlot gives an interface a bit in ifSet.
 func (m *Machine) giveSlot(i *iface) bool {
-	for slot := firstSlot; slot < slots; slot++ {
+	for slot := firstSlot; slot < ifset.Slots; slot++ {
 		if m.slots[slot] == nil {
 			m.slots[slot] = i
 			i.slot, i.bit = slot, 1<<slot
@@ -233,7 +235,7 @@ func (m *Machine) freeSlot(i *iface) {
 
 // ifaceOf returns the interface of a set of one; nil if it is none of ours.
 func (m *Machine) ifaceOf(i ifSet) *iface {
-	for slot := range i.bits() {
+	for slot := range i.Bits() {
 		return m.slots[slot]
 	}
 	return nil
@@ -255,7 +257,7 @@ func (m *Machine) ifID(i ifSet) engine.IfID {
 
 func (m *Machine) ifIDs(set ifSet) []engine.IfID {
 	var list []engine.IfID
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		if i := m.slots[slot]; i != nil {
 			list = append(list, i.id)
 		}
@@ -265,7 +267,7 @@ func (m *Machine) ifIDs(set ifSet) []engine.IfID {
 
 func (m *Machine) outgoing(set ifSet) []engine.Outgoing {
 	var list []engine.Outgoing
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		if i := m.slots[slot]; i != nil {
 			list = append(list, engine.Outgoing{If: i.id})
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/ifset"
 )
 
 // Machine is PIM-SM for one address family and one multicast routing table. It is an engine.Machine.
@@ -25,7 +26,7 @@ type Machine struct {
 
 	ifaces map[engine.IfID]*iface
 	order  []*iface // by appearance
-	slots  [slots]*iface
+	slots  [ifset.Slots]*iface
 	freed  []int // slots that are free from the next Settled on
 	owned  map[netip.Addr]int
 
@@ -160,7 +161,7 @@ func (m *Machine) shutdown() {
 		if g.up.state == Joined {
 			m.queuePrune(nodeOf(g), g.up.rpf)
 		}
-		for _, s := range g.sources.all {
+		for _, s := range g.sources.All {
 			if s.up.state == Joined {
 				m.queuePrune(node{g, s}, s.up.rpf)
 			}

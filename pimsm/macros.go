@@ -54,7 +54,7 @@ func pimIncludeStarG(g *group) ifSet {
 	}
 	lost := lostAssertStarG(g)
 	return alertedStarG(g) | g.where(func(o *oif) bool {
-		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
+		return (o.iface.dr && !lost.Has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
 	})
 }
 
@@ -66,7 +66,7 @@ func pimIncludeStarG(g *group) ifSet {
 func pimIncludeSG(s *source) ifSet {
 	lost := lostAssertSG(s)
 	return alertedSG(s, engine.JoinAlert) | s.where(func(o *oif) bool {
-		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
+		return (o.iface.dr && !lost.Has(o.iface.bit) || assertWinnerIsMe(o)) && o.member
 	})
 }
 
@@ -81,7 +81,7 @@ func pimExcludeSG(s *source) ifSet {
 	}
 	lost := lostAssertStarG(s.g)
 	return alertedSG(s, engine.PruneAlert) | s.where(func(o *oif) bool {
-		return (o.iface.dr && !lost.has(o.iface.bit) || assertWinnerIsMe(s.g.on(o.iface.bit))) && o.exclude
+		return (o.iface.dr && !lost.Has(o.iface.bit) || assertWinnerIsMe(s.g.on(o.iface.bit))) && o.exclude
 	})
 }
 
@@ -328,7 +328,7 @@ func iAmDRTowards(s *source) bool {
 func couldAssertSG(s *source, i ifSet) bool {
 	return sptBit(s) && rpfInterface(s) != i &&
 		((joinsStarG(s.g)&^prunesSGRpt(s)|pimIncludeStarG(s.g)&^pimExcludeSG(s))&^lostAssertStarG(s.g) |
-			joinsSG(s) | pimIncludeSG(s)).has(i)
+			joinsSG(s) | pimIncludeSG(s)).Has(i)
 }
 
 // AssertTrackingDesired(S,G,I) =
@@ -342,7 +342,7 @@ func couldAssertSG(s *source, i ifSet) bool {
 //	OR ((RPF_interface(RP(G)) == I) AND (JoinDesired(*,G) == TRUE) AND (SPTbit(S,G) == FALSE))
 func assertTrackingDesiredSG(s *source, i ifSet) bool {
 	if ((joinsStarG(s.g)&^prunesSGRpt(s)|pimIncludeStarG(s.g)&^pimExcludeSG(s))&^lostAssertStarG(s.g) |
-		joinsSG(s)).has(i) {
+		joinsSG(s)).Has(i) {
 		return true
 	}
 	if o := s.on(i); o != nil && o.member && (o.iface.dr || assertWinnerIsMe(o)) {
@@ -354,7 +354,7 @@ func assertTrackingDesiredSG(s *source, i ifSet) bool {
 
 // CouldAssert(*,G,I) = ( I in ( joins(*,G) (+) pim_include(*,G)) ) AND (RPF_interface(RP(G)) != I)
 func couldAssertStarG(g *group, i ifSet) bool {
-	return (joinsStarG(g) | pimIncludeStarG(g)).has(i) && rpfInterfaceRP(g) != i
+	return (joinsStarG(g) | pimIncludeStarG(g)).Has(i) && rpfInterfaceRP(g) != i
 }
 
 // AssertTrackingDesired(*,G,I) =

@@ -12,11 +12,11 @@ func (i *iface) neighborRestarted(addr netip.Addr) {
 			m.decreaseJoinTimer(u, i)
 		}
 	}
-	for _, h := range i.hops.all {
-		for _, g := range h.t.groups.all {
+	for _, h := range i.hops.All {
+		for _, g := range h.t.groups.All {
 			refresh(&g.up)
 		}
-		for _, s := range h.t.sources.all {
+		for _, s := range h.t.sources.All {
 			refresh(&s.up)
 		}
 	}

@@ -490,7 +490,7 @@ func build(f *facts) (*group, *source) {
 // setOf is a set of the machine in the oracle's words.
 func setOf(m *Machine, set ifSet) ifs {
 	r := ifs{}
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		switch {
 		case ifSet(1)<<slot == registerTunnel:
 			r["VI"] = true

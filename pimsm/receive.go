@@ -158,7 +158,7 @@ func (m *Machine) receiveJoinStarG(i *iface, src, addr, rp netip.Addr, holdtime 
 		return false
 	}
 	g.oif(i).receiveJoin(holdtime)
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		if o := s.on(i.bit); o != nil {
 			o.receiveJoinStarG()
 		}
@@ -169,7 +169,7 @@ func (m *Machine) receiveJoinStarG(i *iface, src, addr, rp netip.Addr, holdtime 
 // endOfJoinStarG is the end of a group set with a Join(*,G): prunes that were not repeated are over, and so are (S,G)
 // Asserts that we lost, unless a Prune(S,G,rpt) came with the Join (section 4.6.5, rule 7).
 func (g *group) endOfJoinStarG(i *iface) {
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		o := s.on(i.bit)
 		if o == nil {
 			continue
@@ -241,7 +241,7 @@ func (m *Machine) seePruneStarG(g *group, i *iface, to neighborID) {
 	if g.up.rpf == to {
 		m.decreaseJoinTimer(&g.up, i)
 	}
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		if s.up.rpf == to {
 			m.decreaseJoinTimer(&s.up, i)
 		}

@@ -108,7 +108,7 @@ func (m *Machine) receiveRegisterStop(p *engine.Packet, r *wire.RegisterStop) {
 		return
 	}
 	if r.Source.IsUnspecified() {
-		for _, s := range g.sources.all {
+		for _, s := range g.sources.All {
 			s.receiveRegisterStop()
 		}
 		return

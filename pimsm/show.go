@@ -202,7 +202,7 @@ func (m *Machine) showRPs(arg string) ([]RPShow, string) {
 			continue
 		}
 		x := RPShow{
-			Address: t.addr, IsUs: t.local, Reachable: t.reachable, RPFNeighbor: t.nbr, Entries: len(t.groups.all),
+			Address: t.addr, IsUs: t.local, Reachable: t.reachable, RPFNeighbor: t.nbr, Entries: len(t.groups.All),
 		}
 		if t.iface != nil {
 			x.RPFInterface = t.iface.link.Name
@@ -233,7 +233,7 @@ func (m *Machine) nodes() []node {
 	var list []node
 	for _, g := range engine.SortedAddrs(m.groups) {
 		list = append(list, nodeOf(g))
-		sources := slices.Clone(g.sources.all)
+		sources := slices.Clone(g.sources.All)
 		slices.SortFunc(sources, func(a, b *source) int { return a.addr.Compare(b.addr) })
 		for _, s := range sources {
 			list = append(list, node{g, s})
@@ -251,7 +251,7 @@ func (n node) entry() *entry {
 
 func (m *Machine) nameList(set ifSet) []string {
 	list := []string{}
-	for slot := range set.bits() {
+	for slot := range set.Bits() {
 		switch i := m.slots[slot]; {
 		case i != nil:
 			list = append(list, i.link.Name)

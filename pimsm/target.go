@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // This file is what the MRIB says: RPF_interface(X), MRIB.next_hop(X), MRIB.pref(X), MRIB.metric(X) for every source
@@ -28,9 +29,9 @@ type target struct {
 	iface *iface     // RPF_interface; nil: none, or PIM does not run there
 	nbr   netip.Addr // the PIM neighbor behind the next hop, by its primary address; invalid: NULL
 
-	groups  roll[*group]  // of which it is the RP
-	sources roll[*source] // of which it is the source
-	waiting *[]func()     // what is to be done when the path is known; nil: nothing
+	groups  roll.Roll[*group]  // of which it is the RP
+	sources roll.Roll[*source] // of which it is the source
+	waiting *[]func()          // what is to be done when the path is known; nil: nothing
 }
 
 // hop is one way to a target. It hangs on its interface, so that a change there finds it.
@@ -69,7 +70,7 @@ func (m *Machine) track(a netip.Addr) *target {
 
 // release ends the tracking of a target that nobody needs any more.
 func (t *target) release() {
-	if t.pinned || len(t.groups.all) > 0 || len(t.sources.all) > 0 || t.m.targets[t.addr] != t {
+	if t.pinned || len(t.groups.All) > 0 || len(t.sources.All) > 0 || t.m.targets[t.addr] != t {
 		return
 	}
 	t.dropHops()
@@ -80,7 +81,7 @@ func (t *target) release() {
 
 func (t *target) dropHops() {
 	for _, h := range t.hops {
-		h.iface.hops.remove(h, placeOfHop)
+		h.iface.hops.Remove(h, placeOfHop)
 	}
 	t.hops = nil
 }
@@ -124,7 +125,7 @@ func (m *Machine) path(p engine.Path) {
 		if i := m.ifaces[nh.If]; i != nil {
 			h := &hop{t: t, iface: i, gateway: nh.Gateway}
 			t.hops = append(t.hops, h)
-			i.hops.add(h, placeOfHop)
+			i.hops.Add(h, placeOfHop)
 		}
 	}
 	changed := t.resolve()
@@ -137,7 +138,7 @@ func (m *Machine) path(p engine.Path) {
 			f()
 		}
 	}
-	for _, s := range t.sources.all {
+	for _, s := range t.sources.All {
 		if s.asked {
 			m.sayLater(s)
 		}
@@ -200,24 +201,24 @@ func (t *target) waitsForNeighbor(iface *iface, nbr netip.Addr) bool {
 // keep has the target hang on the interface of the way of before, so that a change there finds it; nil: no more.
 func (t *target) keep(i *iface) {
 	if t.kept != nil {
-		t.kept.iface.hops.remove(t.kept, placeOfHop)
+		t.kept.iface.hops.Remove(t.kept, placeOfHop)
 		t.kept = nil
 	}
 	if i != nil {
 		t.kept = &hop{t: t, iface: i}
-		i.hops.add(t.kept, placeOfHop)
+		i.hops.Add(t.kept, placeOfHop)
 	}
 }
 
 // stopsBeingRPF is "RPF_interface(S) stops being interface I" and "RPF_interface(RP(G)) stops being I" of Figures 8
 // and 9: a lost Assert there is forgotten.
 func (t *target) stopsBeingRPF(i *iface) {
-	for _, g := range t.groups.all {
+	for _, g := range t.groups.All {
 		if o := g.on(i.bit); o != nil && o.assert.lost() {
 			o.endAssert("RPF_interface(RP(G)) stops being I")
 		}
 	}
-	for _, s := range t.sources.all {
+	for _, s := range t.sources.All {
 		if o := s.on(i.bit); o != nil && o.assert.lost() {
 			o.endAssert("RPF_interface(S) stops being I")
 		}
@@ -226,17 +227,17 @@ func (t *target) stopsBeingRPF(i *iface) {
 
 // touch says that what follows from the path is to be worked out anew.
 func (t *target) touch() {
-	for _, g := range t.groups.all {
+	for _, g := range t.groups.All {
 		t.m.touchGroup(g)
 	}
-	for _, s := range t.sources.all {
+	for _, s := range t.sources.All {
 		t.m.touchSource(s)
 	}
 }
 
 // resolveHops works out anew which neighbors are behind the hops of an interface.
 func (i *iface) resolveHops() {
-	for _, h := range slices.Clone(i.hops.all) {
+	for _, h := range slices.Clone(i.hops.All) {
 		h.t.resolve()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"grove/internal/engine"
+	"grove/internal/roll"
 )
 
 // This file is the Tree Information Base of RFC 7761, section 4.1: the state, and nothing that follows from it. What
@@ -15,7 +16,7 @@ type group struct {
 	entry
 	addr    netip.Addr
 	ssm     bool                   // the group is in an SSM range (section 4.8)
-	sources roll[*source]          // all (S,G) and (S,G,rpt) state of the group
+	sources roll.Roll[*source]     // all (S,G) and (S,G,rpt) state of the group
 	index   map[netip.Addr]*source // of sources; nil while they are few
 	wanted  bool                   // other protocols have receivers of the group: a (*,G) Join alert
 
@@ -122,3 +123,10 @@ func (o *oif) key() engine.Key {
 	}
 	return o.g.key()
 }
+
+// Where a thing keeps its place on a roll.
+func placeOfOif(o *oif) *int32       { return &o.place }
+func placeOfHop(h *hop) *int32       { return &h.place }
+func placeInRP(g *group) *int32      { return &g.placeInRP }
+func placeInTarget(s *source) *int32 { return &s.placeInTarget }
+func placeInGroup(s *source) *int32  { return &s.placeInGroup }

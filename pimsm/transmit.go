@@ -190,7 +190,7 @@ func groupSets(items []item) (joins, prunes []wire.GroupSet) {
 // prunesWithJoin returns the Prune(S,G,rpt) entries that go with a Join(*,G) (section 4.5.6).
 func prunesWithJoin(g *group) []wire.Source {
 	var list []wire.Source
-	for _, s := range g.sources.all {
+	for _, s := range g.sources.All {
 		if pruneWithJoin(s) {
 			list = append(list, wire.SGRpt(s.addr))
 		}

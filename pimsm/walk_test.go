@@ -472,7 +472,7 @@ func (w *walk) checkRow(s *source, f *facts, wrong func(string, ...any)) {
 			if fmt.Sprint(got) != fmt.Sprint(out) {
 				wrong("a packet on %s goes to %v by the row, and to %v by section 4.2", iif, got, out)
 			}
-		} else if delete(out, "VI"); len(out) > 0 && !s.said.wrong.has(bit) && !(p.connected || p.local || p.external) {
+		} else if delete(out, "VI"); len(out) > 0 && !s.said.wrong.Has(bit) && !(p.connected || p.local || p.external) {
 			wrong("a packet on %s goes to %v by section 4.2; the row takes it from elsewhere and reports it not", iif, out)
 		}
 	}
@@ -500,8 +500,8 @@ func (w *walk) leave() {
 		w.t.Errorf("%d targets are left", len(w.m.targets))
 	}
 	for _, i := range w.m.interfaces() {
-		if len(i.oifs.all) > 0 {
-			w.t.Errorf("%s has state of %v", i.link.Name, i.oifs.all[0].key())
+		if len(i.oifs.All) > 0 {
+			w.t.Errorf("%s has state of %v", i.link.Name, i.oifs.All[0].key())
 		}
 	}
 	if n := w.m.timers.Len(); n > 2*len(w.links) {
