@@ -7,6 +7,7 @@
 //   - join_test.go: from a host's report to the first packet
 //   - start_test.go: what is lost, and what comes twice, when a source starts
 //   - scale_test.go: many groups, then a source for each: CPU time, memory, loss
+//   - dvmrp_test.go: thousands of DVMRP routes, learned, and again when a link is cut
 //   - idle_test.go: the memory of a router with nothing to do
 //   - makes_test.go: the routers that are compared
 //   - line_test.go: the line of four routers that they are compared in
