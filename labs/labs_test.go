@@ -5,12 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"grove/internal/testneed"
+	"grove/labs/judge"
 	"grove/labs/netns"
 	"grove/labs/script"
 	"grove/labs/sim/lab"
@@ -77,15 +80,21 @@ func TestInSimulator(t *testing.T) {
 	}
 }
 
-// TestOnKernel: every check of every lab is true on the real kernel, and its routers go through the same states in the
-// same order as those of the simulator.
+// TestOnKernel: every check of every lab is true on the real kernel, its routers go through the same states in the
+// same order as those of the simulator, and tshark finds no fault with what is on its links.
 func TestOnKernel(t *testing.T) {
 	testneed.Root(t)
+	testneed.Tool(t, "tshark")
 	groved := testneed.Groved(t)
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			l := open(t, name)
-			e, err := netns.New(context.Background(), l.Dir, l.Topology, netns.Options{Groved: groved, RunDir: t.TempDir()})
+			capture, err := os.Create(filepath.Join(t.TempDir(), "wire.pcapng"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer capture.Close()
+			e, err := netns.New(context.Background(), l.Dir, l.Topology, netns.Options{Groved: groved, RunDir: t.TempDir(), Capture: capture})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,6 +109,12 @@ func TestOnKernel(t *testing.T) {
 			for _, k := range slices.Sorted(maps.Keys(names)) {
 				if a, b := strings.Join(kernel[k], ", "), strings.Join(sim[k], ", "); a != b {
 					t.Errorf("%s\n  on the kernel:    %s\n  in the simulator: %s", k, a, b)
+				}
+			}
+			seen := judge.Judge(t, capture.Name(), nil)
+			for _, m := range judge.Labs[name] {
+				if seen[m] == 0 {
+					t.Errorf("%s was not on the wire", m)
 				}
 			}
 		})

@@ -50,11 +50,22 @@ func Peer(t testing.TB, name string) string {
 // Groved builds the router and returns where it is, until the test ends.
 func Groved(t testing.TB) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "groved")
-	build := exec.Command("go", "build", "-o", path, "grove/cmd/groved")
+	return program(t, "groved")
+}
+
+// Grove builds the person's tool and returns where it is, until the test ends.
+func Grove(t testing.TB) string {
+	t.Helper()
+	return program(t, "grove")
+}
+
+func program(t testing.TB, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	build := exec.Command("go", "build", "-o", path, "grove/cmd/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build groved: %v\n%s", err, out)
+		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
 	return path
 }

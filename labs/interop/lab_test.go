@@ -21,6 +21,7 @@ import (
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/internal/testneed"
 	"grove/labs/interop/frr"
+	"grove/labs/judge"
 	"grove/labs/netns"
 	"grove/labs/script"
 )
@@ -78,7 +79,7 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 
 // finish ends the lab, has tshark read what was on its links, and returns the control messages that there were. If a
 // test does not call it, its end does.
-func (l *lab) finish() map[message]int {
+func (l *lab) finish() map[judge.Message]int {
 	l.t.Helper()
 	l.closed = true
 	for _, w := range l.Warnings() {
@@ -87,7 +88,7 @@ func (l *lab) finish() map[message]int {
 	if err := l.Close(); err != nil {
 		l.t.Error(err)
 	}
-	return judge(l.t, l.capture, l.foreign)
+	return judge.Judge(l.t, l.capture, l.foreign)
 }
 
 // sweep removes what a test left that was killed: processes first, for a namespace lives as long as they do.

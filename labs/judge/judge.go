@@ -1,35 +1,38 @@
-package interop
+// Package judge has tshark read what was on the links of a lab: the judge of all that grove sends. It is for tests.
+package judge
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
-	"github.com/gopacket/gopacket/pcapgo"
-
-	"grove/internal/engine"
-	"grove/internal/ip"
-	pimwire "grove/internal/pim/wire"
+	dvmrpwire "grove/dvmrp/wire"
 	"grove/internal/testneed"
 )
 
-// message is a control message as tshark names it: family, protocol, type.
-type message string
+// Message is a control message as tshark names it: family and type, "ipv4 Hello". Those of DVMRP have its name before the
+// type.
+type Message string
+
+// Labs lists the messages that tests of the labs have on the wire. Those of labs/interop have the rest.
+var Labs = map[string][]Message{
+	"02-dvmrp": {"ipv4 DVMRP probe", "ipv4 DVMRP report", "ipv4 DVMRP prune", "ipv4 DVMRP graft", "ipv4 DVMRP graft-ack"},
+	"03-pim-dm": {
+		"ipv4 Graft", "ipv4 GraftAck", "ipv4 StateRefresh",
+		"ipv6 Graft", "ipv6 GraftAck", "ipv6 StateRefresh",
+	},
+}
 
 // fields are what tshark prints of each control message, in this order.
 var fields = []string{
 	"frame.number", "ip.src", "ipv6.src", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message",
 	"ip.checksum.status", "pim.type", "pim.cksum.status", "pim.register_flag.null_register",
 	"igmp.type", "igmp.version", "igmp.maddr", "igmp.num_src", "igmp.checksum.status",
+	"dvmrp.type", "dvmrp.v3.code", "dvmrp.checksum.status",
 	"icmpv6.type", "icmpv6.checksum.status", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources",
 }
 
@@ -39,10 +42,10 @@ const (
 	severityError = "8388608"
 )
 
-// judge has tshark read a capture: nothing in it may be malformed, no checksum bad and nothing an error in the eyes of
+// Judge has tshark read a capture: nothing in it may be malformed, no checksum bad and nothing an error in the eyes of
 // tshark's experts. What it finds wrong with the messages of foreign addresses is told, but is not our fault. It
 // returns how often each control message was seen.
-func judge(t *testing.T, capture string, foreign map[string]bool) map[message]int {
+func Judge(t testing.TB, capture string, foreign map[string]bool) map[Message]int {
 	t.Helper()
 	seen, faults := read(t, capture)
 	for _, f := range faults {
@@ -64,12 +67,12 @@ func judge(t *testing.T, capture string, foreign map[string]bool) map[message]in
 type fault struct{ source, text string }
 
 // read has tshark read a capture, and counts the control messages.
-func read(t *testing.T, capture string) (map[message]int, []fault) {
+func read(t testing.TB, capture string) (map[Message]int, []fault) {
 	t.Helper()
 	tshark := testneed.Tool(t, "tshark")
 	args := []string{
 		"-r", capture, "-o", "ip.check_checksum:TRUE", "-T", "fields",
-		"-Y", "pim || igmp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || _ws.malformed || _ws.expert.severity == 0x800000",
+		"-Y", "pim || igmp || dvmrp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || _ws.malformed || _ws.expert.severity == 0x800000",
 	}
 	for _, f := range fields {
 		args = append(args, "-e", f)
@@ -79,7 +82,7 @@ func read(t *testing.T, capture string) (map[message]int, []fault) {
 		t.Errorf("tshark: %v", err)
 		return nil, nil
 	}
-	seen := map[message]int{}
+	seen := map[Message]int{}
 	var faults []fault
 	for _, line := range strings.Split(strings.TrimRight(string(out), "\n"), "\n") {
 		values := strings.Split(line, "\t")
@@ -105,10 +108,11 @@ func read(t *testing.T, capture string) (map[message]int, []fault) {
 	return seen, faults
 }
 
-var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert"}
+var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert",
+	"6": "Graft", "7": "GraftAck", "9": "StateRefresh"}
 
 // name names a control message, and returns the status of its checksum.
-func name(f map[string]string) (message, string) {
+func name(f map[string]string) (Message, string) {
 	family := "ipv4"
 	if f["ipv6.src"] != "" {
 		family = "ipv6"
@@ -122,7 +126,13 @@ func name(f map[string]string) (message, string) {
 		if f["pim.register_flag.null_register"] == "1" {
 			typ = "NullRegister"
 		}
-		return message(family + " " + typ), f["pim.cksum.status"]
+		return Message(family + " " + typ), f["pim.cksum.status"]
+	case f["dvmrp.type"] != "":
+		code, err := strconv.ParseUint(f["dvmrp.v3.code"], 0, 8)
+		if err != nil {
+			return Message(family + " DVMRP of another version"), f["dvmrp.checksum.status"]
+		}
+		return Message(family + " DVMRP " + dvmrpwire.Code(code).String()), f["dvmrp.checksum.status"]
 	case f["igmp.type"] != "":
 		typ := map[string]string{"0x11": "Query", "0x12": "OlderReport", "0x16": "OlderReport", "0x17": "Leave", "0x22": "Report"}[f["igmp.type"]]
 		switch typ {
@@ -131,7 +141,7 @@ func name(f map[string]string) (message, string) {
 		case "OlderReport":
 			typ += " " + f["igmp.version"]
 		}
-		return message(family + " " + typ), f["igmp.checksum.status"]
+		return Message(family + " " + typ), f["igmp.checksum.status"]
 	case f["icmpv6.type"] != "":
 		typ := map[string]string{"130": "Query", "131": "OlderReport 1", "132": "Leave", "143": "Report"}[f["icmpv6.type"]]
 		if typ == "Query" {
@@ -141,7 +151,7 @@ func name(f map[string]string) (message, string) {
 			}
 			typ = queryName(version, f["icmpv6.mld.multicast_address"] == "::", f["icmpv6.mld.nb_sources"])
 		}
-		return message(family + " " + typ), f["icmpv6.checksum.status"]
+		return Message(family + " " + typ), f["icmpv6.checksum.status"]
 	}
 	return "something else", ""
 }
@@ -155,47 +165,4 @@ func queryName(version string, general bool, sources string) string {
 		return "Query " + version + " of a group"
 	}
 	return "Query " + version + " of sources"
-}
-
-// TestJudge: what is right is named and passes; a wrong octet anywhere in a message, and one that is cut short, do not.
-func TestJudge(t *testing.T) {
-	testneed.Tool(t, "tshark")
-	src, dst := addr("10.0.0.1"), addr("224.0.0.13")
-	hello, err := pimwire.Encode(&pimwire.Hello{Options: []pimwire.Option{pimwire.Holdtime(105 * time.Second), pimwire.GenerationID(7)}}, src, dst)
-	if err != nil {
-		t.Fatal(err)
-	}
-	packets := [][]byte{(&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello}).Append(nil)}
-	for i := range hello {
-		bad := bytes.Clone(hello)
-		bad[i] ^= 1
-		packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: bad}).Append(nil))
-	}
-	packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello[:len(hello)-1]}).Append(nil))
-
-	name := filepath.Join(t.TempDir(), "judge.pcap")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w := pcapgo.NewWriter(f)
-	if err := w.WriteFileHeader(65535, layers.LinkTypeRaw); err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range packets {
-		info := gopacket.CaptureInfo{Timestamp: time.Unix(0, 0), CaptureLength: len(p), Length: len(p)}
-		if err := w.WritePacket(info, p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	seen, faults := read(t, name)
-	if seen["ipv4 Hello"] == 0 || len(faults) != len(packets)-1 {
-		t.Errorf("%d faults in %d packets, of which one is right; seen %v", len(faults), len(packets), seen)
-	}
-	for _, f := range faults {
-		if f.source != src.String() || strings.Contains(f.text, "(frame 1)") {
-			t.Error(f.text)
-		}
-	}
 }
