@@ -13,28 +13,96 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	dvmrpwire "grove/dvmrp/wire"
 	"grove/internal/engine"
 	"grove/internal/ip"
 	pimwire "grove/internal/pim/wire"
-	"grove/internal/testneed"
 )
+
+// short is a Prune without its lifetime, for which its header's checksum is right.
+type short struct{}
+
+func (short) Code() dvmrpwire.Code { return dvmrpwire.CodePrune }
+
+func (short) Append(b []byte) ([]byte, error) { return append(b, 10, 0, 1, 10, 239, 1, 1, 1), nil }
 
 // TestJudge: what is right is named and passes; a wrong octet anywhere in a message, and one that is cut short, do not.
 func TestJudge(t *testing.T) {
-	testneed.Tool(t, "tshark")
-	src, dst := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("224.0.0.13")
-	hello, err := pimwire.Encode(&pimwire.Hello{Options: []pimwire.Option{pimwire.Holdtime(105 * time.Second), pimwire.GenerationID(7)}}, src, dst)
+	hello, err := pimwire.Encode(&pimwire.Hello{Options: []pimwire.Option{pimwire.Holdtime(105 * time.Second), pimwire.GenerationID(7)}},
+		src, netip.MustParseAddr("224.0.0.13"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	packets := [][]byte{(&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello}).Append(nil)}
-	for i := range hello {
-		bad := bytes.Clone(hello)
-		bad[i] ^= 1
-		packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: bad}).Append(nil))
+	encode := func(m dvmrpwire.Message) []byte {
+		b, err := dvmrpwire.Encode(dvmrpwire.Header{Version: dvmrpwire.OurVersion}, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
 	}
-	packets = append(packets, (&ip.Packet{Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: hello[:len(hello)-1]}).Append(nil))
+	prune := encode(&dvmrpwire.Prune{
+		Source: netip.MustParseAddr("10.0.1.10"), Group: netip.MustParseAddr("239.1.1.1"), Lifetime: time.Hour,
+	})
+	igmp := func(b []byte) []byte {
+		return (&ip.Packet{Src: src, Dst: dvmrpwire.AllDVMRPRouters, Proto: engine.ProtoIGMP, TTL: 1, Payload: b}).Append(nil)
+	}
+	tunnel := func(b []byte) []byte {
+		const ipInIP = 4
+		return (&ip.Packet{Src: src, Dst: netip.MustParseAddr("10.0.0.2"), Proto: ipInIP, TTL: 64, Payload: b}).Append(nil)
+	}
+	for _, c := range []struct {
+		name    Message
+		payload []byte // a wrong octet of it is a fault
+		packet  func(payload []byte) []byte
+		bad     [][]byte // packets that are faulty in another way
+	}{
+		{"ipv4 Hello", hello, func(b []byte) []byte {
+			return (&ip.Packet{Src: src, Dst: netip.MustParseAddr("224.0.0.13"), Proto: engine.ProtoPIM, TTL: 1, Payload: b}).Append(nil)
+		}, nil},
+		{"ipv4 DVMRP prune", prune, igmp, [][]byte{igmp(encode(short{}))}},
+		{"ipv4 DVMRP prune in a tunnel", prune, func(b []byte) []byte { return tunnel(igmp(b)) }, [][]byte{tunnel(igmp(encode(short{})))}},
+		// Where the packet in the tunnel is the payload, it is its own header that is wrong.
+		{"ipv4 DVMRP prune in a tunnel", igmp(prune), tunnel, nil},
+	} {
+		t.Run(string(c.name), func(t *testing.T) {
+			packets := [][]byte{c.packet(c.payload)}
+			for i := range c.payload {
+				bad := bytes.Clone(c.payload)
+				bad[i] ^= 1
+				packets = append(packets, c.packet(bad))
+			}
+			packets = append(packets, c.packet(c.payload[:len(c.payload)-1]))
+			packets = append(packets, c.bad...)
+			seen, faults := read(t, capture(t, packets))
+			if seen[c.name] == 0 || len(faults) != len(packets)-1 {
+				t.Errorf("%d faults in %d packets, of which one is right; seen %v", len(faults), len(packets), seen)
+			}
+			for _, f := range faults {
+				if f.source != src.String() || strings.Contains(f.text, "(frame 1)") {
+					t.Error(f.text)
+				}
+			}
+		})
+	}
+}
 
+// TestVersion: what is not of the version that grove speaks is not taken for one of its messages.
+func TestVersion(t *testing.T) {
+	b, err := dvmrpwire.Encode(dvmrpwire.Header{Version: dvmrpwire.Version{Major: 3, Minor: 8}}, &dvmrpwire.AskNeighbors2{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := ip.Packet{Src: src, Dst: dvmrpwire.AllDVMRPRouters, Proto: engine.ProtoIGMP, TTL: 1, Payload: b}
+	if seen, _ := read(t, capture(t, [][]byte{p.Append(nil)})); seen["ipv4 DVMRP 3.8 ask-neighbors2"] != 1 || len(seen) != 1 {
+		t.Errorf("seen %v", seen)
+	}
+}
+
+var src = netip.MustParseAddr("10.0.0.1")
+
+// capture writes a capture file of IP packets and returns its name.
+func capture(t *testing.T, packets [][]byte) string {
+	t.Helper()
 	name := filepath.Join(t.TempDir(), "judge.pcap")
 	f, err := os.Create(name)
 	if err != nil {
@@ -51,13 +119,5 @@ func TestJudge(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	seen, faults := read(t, name)
-	if seen["ipv4 Hello"] == 0 || len(faults) != len(packets)-1 {
-		t.Errorf("%d faults in %d packets, of which one is right; seen %v", len(faults), len(packets), seen)
-	}
-	for _, f := range faults {
-		if f.source != src.String() || strings.Contains(f.text, "(frame 1)") {
-			t.Error(f.text)
-		}
-	}
+	return name
 }
