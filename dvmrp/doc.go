@@ -16,7 +16,9 @@
 //
 // A Report changes what a neighbor is known to have said of a route (heard), and perhaps the way of the route. All of what
 // every neighbor said is kept, with its time; who is the designated forwarder on an interface and who depends on us there are
-// not stored, they follow (route.downstream). A change touches the flows of the route.
+// not stored, they follow (route.downstream). A change touches the flows of the route. Poison reverse of networks that nobody
+// here reaches is kept as well (early): after a restart the neighbor downstream may tell before the one upstream. If a way is
+// lost the next best of those that are known is taken at once, in hold-down (route.adoptNext).
 //
 // A flow is a (source network, group): what Prunes and Grafts are about. It has the entries of the hosts that send, since the
 // forwarding table knows hosts. When the event is over, flow.update works out for each touched flow the downstream list,

@@ -36,6 +36,7 @@ type Machine struct {
 
 	table      bart.Table[*route]
 	routes     int
+	early      int                     // what neighbors told of networks of which there is no route, over all of them
 	local      map[netip.Prefix]*route // those that are not learned
 	localStale bool                    // what is local is to be worked out anew
 	buckets    []roll.Roll[*route]     // the routes by the part of the Route Report Interval in which they are reported

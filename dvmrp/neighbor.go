@@ -27,9 +27,10 @@ type neighbor struct {
 	born         time.Time
 	expiry       engine.Timer
 
-	heard  roll.Roll[*heard] // what it reported
-	routes roll.Roll[*route] // of which it is the upstream neighbor
-	prunes roll.Roll[*prune] // that it sent
+	heard  roll.Roll[*heard]      // what it reported
+	early  map[netip.Prefix]early // what it reported of networks to which we have no route
+	routes roll.Roll[*route]      // of which it is the upstream neighbor
+	prunes roll.Roll[*prune]      // that it sent
 }
 
 // conforms says whether the neighbor waits for our Probe to name it, as this version of the protocol asks (section 3.2.3).
@@ -168,6 +169,8 @@ func (n *neighbor) expire(cause string) {
 func (n *neighbor) lose(cause string) {
 	n.told, n.fresh = false, false
 	n.forgetPrunes()
+	n.m.early -= len(n.early)
+	n.early = nil
 	for len(n.heard.All) > 0 {
 		h := n.heard.All[len(n.heard.All)-1]
 		h.forget()

@@ -24,8 +24,6 @@ func (m *Machine) receive(p *engine.Packet) {
 			m.drop(i, p.Src, wire.Reason(err))
 		}
 		return
-	case m.owns(p.Src):
-		return // our own, looped back
 	}
 	switch msg.(type) {
 	case *wire.AskNeighbors, *wire.AskNeighbors2: // from anywhere
@@ -35,7 +33,7 @@ func (m *Machine) receive(p *engine.Packet) {
 	case *wire.Neighbors, *wire.Neighbors2:
 		return // we ask nobody; the grove tool does, and it has a socket of its own
 	}
-	if i == nil || !i.runs {
+	if i == nil || !i.runs || m.owns(p.Src) { // our own are looped back
 		return
 	}
 	m.counts.Add("received " + msg.Code().String())

@@ -1,6 +1,10 @@
 package dvmrp
 
 import (
+	"maps"
+	"net/netip"
+	"time"
+
 	"grove/dvmrp/wire"
 	"grove/internal/roll"
 )
@@ -44,6 +48,9 @@ func (m *Machine) reportTimerExpires() {
 	}
 	for _, i := range m.order {
 		i.report(bucket.All)
+	}
+	if m.turn == 0 {
+		m.sweepEarly()
 	}
 }
 
@@ -149,6 +156,68 @@ func (n *neighbor) receiveReport(p *wire.Report) {
 	}
 }
 
+// early is the poison reverse of a neighbor for a network to which there is no route yet.
+type early struct {
+	metric uint8
+	at     time.Time
+}
+
+// hearEarly takes note of what a neighbor reports of a network that nobody here reaches. After a restart of ours the Reports of
+// neighbors downstream may come before those of the one upstream: who depends on us has said so already, and says it again
+// only in a Route Report Interval, without packets until then. Seen with mrouted.
+func (n *neighbor) hearEarly(p netip.Prefix, metric uint8) {
+	m := n.m
+	_, found := n.early[p]
+	switch {
+	case metric <= wire.Infinity && found:
+		delete(n.early, p)
+		m.early--
+	case metric <= wire.Infinity:
+	case !found && m.early >= m.cfg.MaxRoutes:
+		m.counts.Add("too many routes")
+	default:
+		if n.early == nil {
+			n.early = make(map[netip.Prefix]early)
+		}
+		if !found {
+			m.early++
+		}
+		n.early[p] = early{metric, m.now}
+	}
+}
+
+// sweepEarly forgets what neighbors have not repeated of networks that still nobody here reaches.
+func (m *Machine) sweepEarly() {
+	for _, i := range m.order {
+		for _, n := range i.neighbors {
+			before := len(n.early)
+			maps.DeleteFunc(n.early, func(_ netip.Prefix, e early) bool { return m.now.Sub(e.at) >= m.cfg.RouteExpiration })
+			m.early -= before - len(n.early)
+		}
+	}
+}
+
+// recallEarly gives a new route what neighbors told before there was one.
+func (r *route) recallEarly() {
+	m := r.m
+	if m.early == 0 {
+		return
+	}
+	for _, i := range m.order {
+		for _, n := range i.neighbors {
+			e, found := n.early[r.prefix]
+			if !found {
+				continue
+			}
+			delete(n.early, r.prefix)
+			m.early--
+			if m.now.Sub(e.at) < m.cfg.RouteExpiration && !i.inNetwork(r.prefix) {
+				r.hear(n, e.metric, e.at)
+			}
+		}
+	}
+}
+
 // receiveRoute handles a route of a Report. "Metric" and "Adjusted Metric" are the words of section 3.4.6.
 func (n *neighbor) receiveRoute(rt wire.Route) {
 	m, i := n.m, n.iface
@@ -168,6 +237,7 @@ func (n *neighbor) receiveRoute(rt wire.Route) {
 	if !exists {
 		// Rule A. "If the route is new and the Adjusted Metric is less than infinity, the route should be added."
 		if adjusted >= wire.Infinity {
+			n.hearEarly(rt.Prefix, metric)
 			return
 		}
 		if r = m.makeRoute(rt.Prefix); r == nil {
@@ -178,7 +248,7 @@ func (n *neighbor) receiveRoute(rt wire.Route) {
 		return // the network of the link itself
 	}
 	// What makes a designated forwarder, a dependent router or neither follows from what was heard: r.downstream.
-	r.hear(n, metric)
+	r.hear(n, metric, m.now)
 	switch {
 	case r.ours():
 	case metric < wire.Infinity:

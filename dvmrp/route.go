@@ -86,23 +86,23 @@ func (r *route) find(n *neighbor) (int, bool) {
 	return slices.BinarySearchFunc(r.heard, n.seq, func(h *heard, seq uint32) int { return cmp.Compare(h.n.seq, seq) })
 }
 
-// hear takes note of what a neighbor reports of the route.
-func (r *route) hear(n *neighbor, metric uint8) {
-	at, found := r.find(n)
+// hear takes note of what a neighbor reported of the route, and when.
+func (r *route) hear(n *neighbor, metric uint8, at time.Time) {
+	place, found := r.find(n)
 	if metric == wire.Infinity {
 		if found {
-			r.heard[at].forget()
+			r.heard[place].forget()
 			r.touch()
 		}
 		return
 	}
 	if !found {
 		h := &heard{r: r, n: n}
-		r.heard = slices.Insert(r.heard, at, h)
+		r.heard = slices.Insert(r.heard, place, h)
 		n.heard.Add(h, placeOfHeard)
 	}
-	h := r.heard[at]
-	h.at = r.m.now
+	h := r.heard[place]
+	h.at = at
 	if h.metric != metric {
 		if metric < wire.Infinity {
 			r.endDependence(h)
@@ -204,6 +204,7 @@ func (m *Machine) makeRoute(p netip.Prefix) *route {
 	m.routes++
 	r.bucket = m.nextBucket()
 	r.bucket.Add(r, placeInBucket)
+	r.recallEarly()
 	return r
 }
 
@@ -267,6 +268,27 @@ func (r *route) lose(cause string) {
 	m.timers.Stop(&r.expiry)
 	r.hold, r.kind, r.gateway, r.iface, r.metric = h, learned, nil, nil, wire.Infinity
 	r.follow(old, cause, true)
+	r.adoptNext()
+}
+
+// adoptNext takes the next best way of those that neighbors told, as their next Reports would have it taken. It is still
+// hold-down (section 3.4.8): to others the network is as unreachable as before, members of ours need not wait.
+func (r *route) adoptNext() {
+	m := r.m
+	var next *neighbor
+	var metric uint8 = wire.Infinity
+	for _, h := range r.heard {
+		if h.dependent() || !h.n.iface.runs || !h.n.adjacent() || m.now.Sub(h.at) >= m.cfg.RouteExpiration {
+			continue
+		}
+		adjusted := min(h.metric+h.n.iface.cfg.Metric, wire.Infinity)
+		if adjusted < metric || adjusted == metric && next != nil && h.n.addr.Less(next.addr) {
+			next, metric = h.n, adjusted
+		}
+	}
+	if next != nil {
+		r.adopt(next, metric, "the next best that was heard")
+	}
 }
 
 func (r *route) endHold() {

@@ -287,14 +287,23 @@ func (w *walk) check() {
 	if routes != m.routes || routes > m.cfg.MaxRoutes || m.table.Size() != routes {
 		fail("%d routes, counted %d, table %d", routes, m.routes, m.table.Size())
 	}
-	prunes := 0
+	prunes, early := 0, 0
 	for _, i := range m.order {
 		for _, n := range i.neighbors {
 			prunes += len(n.prunes.All)
+			early += len(n.early)
+			for p := range n.early {
+				if _, ok := m.table.Get(p); ok {
+					fail("%v told of %v early, and there is a route", n.addr, p)
+				}
+			}
 			if len(n.heard.All) != heardBy[n] || len(n.routes.All) != upOf[n] {
 				fail("%v: %d heard, %d routes", n.addr, len(n.heard.All), len(n.routes.All))
 			}
 		}
+	}
+	if early != m.early || early > m.cfg.MaxRoutes {
+		fail("%d told early, counted %d", early, m.early)
 	}
 	held := 0
 	for _, f := range m.flows {
