@@ -179,7 +179,9 @@ func (s *socket) receive(deliver func([]arrival)) {
 
 // heardElsewhere says that an IGMP packet from the multicast routing socket came to the raw IGMP socket as well. What
 // did not is from hosts that send reports to a group without Router Alert: IGMPv1, and some of IGMPv2.
-func heardElsewhere(p *engine.Packet) bool { return p.RouterAlert || p.Dst.IsLinkLocalMulticast() }
+func heardElsewhere(p *engine.Packet) bool {
+	return p.RouterAlert || p.Dst.IsLinkLocalMulticast() || !p.Dst.IsMulticast()
+}
 
 // arrival is a packet and the kernel's index of the interface where it came in.
 type arrival struct {
