@@ -25,6 +25,7 @@ type Config struct {
 
 	MulticastRoutes []rib.StaticRoute // of both families: RPF only
 	Distances       map[string]uint32 // administrative distances, by origin of a route
+	RPFLookup       rib.Mode
 
 	PIM4, PIM6 PIM
 	DVMRP      dvmrp.Config // without Interfaces

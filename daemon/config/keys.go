@@ -26,7 +26,7 @@ func defaults() *Config {
 	return &Config{
 		TimeScale: 1,
 		Distances: map[string]uint32{
-			"connected": 0, "static": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120, "kernel": 1, "dvmrp": 0,
+			"connected": 0, "static": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120, "kernel": 1, "dvmrp": 0, "ibgp": 200,
 		},
 		PIM4: defaultPIM(engine.IPv4),
 		PIM6: defaultPIM(engine.IPv6), DVMRP: defaultDVMRP(),
@@ -50,7 +50,7 @@ var (
 	apiKeys       []key[API]
 	logKeys       []key[Log]
 	bothPIMKeys   []key[Config]
-	distanceWords = []string{"connected", "static", "bgp", "ospf", "isis", "rip", "kernel", "dvmrp"}
+	distanceWords = []string{"connected", "static", "bgp", "ospf", "isis", "rip", "kernel", "dvmrp", "ibgp"}
 )
 
 func init() {
@@ -179,11 +179,13 @@ func init() {
 			mrouteKeys, func(v *Config) *[]rib.StaticRoute { return &v.MulticastRoutes }, (*reader).checkMulticastRoute),
 		{
 			name: "distances", takes: "whole numbers from 0 to 255, by origin of a route",
-			def: "connected 0, dvmrp 0, static 1, kernel 1, bgp 20, ospf 110, isis 115, rip 120; others 254",
+			def: "connected 0, dvmrp 0, static 1, kernel 1, bgp 20, ospf 110, isis 115, rip 120, ibgp 200; others 254",
 			doc: "Administrative distances: which of several unicast routes wins, and the metric preference of an Assert. " +
-				"The origin is the kernel's name of the protocol that added the route (ip route shows it as proto).",
+				"The origin is the kernel's name of the protocol that added the route (ip route shows it as proto), dvmrp, or for " +
+				"multicast routes of BGP bgp and, if IBGP brought them, ibgp.",
 			read: readDistances, print: printDistances,
 		},
+		rpfLookupKey(),
 		section("pim", "PIM on the whole router. It runs on the interfaces that have pim or pim6.", bothPIMKeys,
 			func(v *Config) *Config { return v }, nil),
 		section("dvmrp", "DVMRP, version 3, on the whole router. It runs on the interfaces that have dvmrp.", dvmrpKeys,
@@ -351,6 +353,29 @@ func readDistances(r *reader, n ast.Node, v *Config) {
 		if d, ok := readNumber[uint32](r, e.value, "distance", 0, 255, "a whole number from 0 to 255"); ok {
 			v.Distances[e.name] = d
 		}
+	}
+}
+
+// rpfLookupKey is the key that FRR calls rpf-lookup-mode.
+func rpfLookupKey() key[Config] {
+	takes := strings.Join(rib.ModeNames(), ", ")
+	return key[Config]{
+		name: "rpf-lookup", also: []string{"rpf-lookup-mode", "rpf-mode"}, takes: takes, def: rib.LowerDistance.String(),
+		doc: "Which route serves the reverse-path check if there are a multicast route (of multicast-routes, DVMRP or BGP) and a " +
+			"unicast route: lower-distance and longer-prefix compare them and take the multicast route of equal ones; " +
+			"mrib-then-urib takes the unicast route only if there is no multicast route; mrib-only and urib-only know one kind.",
+		read: func(r *reader, n ast.Node, v *Config) {
+			s, ok := r.text(n, takes)
+			if !ok {
+				return
+			}
+			if mode, known := rib.ParseMode(s); known {
+				v.RPFLookup = mode
+			} else {
+				r.fault(n, fmt.Sprintf("rpf-lookup %q is not one", s), takes, "")
+			}
+		},
+		print: func(v *Config) string { return v.RPFLookup.String() },
 	}
 }
 

@@ -101,7 +101,7 @@ func (c *Config) id(p engine.Protocol, f engine.Family) engine.MachineID {
 }
 
 func (c *Config) rib(f engine.Family) rib.Config {
-	r := rib.Config{Distances: c.Distances}
+	r := rib.Config{Distances: c.Distances, Mode: c.RPFLookup}
 	for _, s := range c.MulticastRoutes {
 		if engine.FamilyOf(s.Prefix.Addr()) == f {
 			r.Static = append(r.Static, s)

@@ -20,35 +20,53 @@ const (
 	learnedTable // what protocols contributed
 )
 
-// lookup returns the path to a (RFC 7761, section 4.1.5: RPF_interface and MRIB.next_hop are its first hop). If why is not
-// nil it is given the routes that were looked at, in order.
-func (m *Machine) lookup(a netip.Addr, why *[]Route) (engine.Path, table) {
+// lookup returns the path to a (RFC 7761, section 4.1.5: RPF_interface and MRIB.next_hop are its first hop).
+func (m *Machine) lookup(a netip.Addr, s *search) (engine.Path, table) {
 	if id, ok := m.local[a]; ok {
 		return engine.Path{Addr: a, Local: true, Prefix: host(a), Origin: originLocal, Hops: []engine.NextHop{{If: id, Weight: 1}}}, noTable
 	}
 	if a.Is6() && a.IsLinkLocalUnicast() {
 		return engine.Path{Addr: a}, noTable
 	}
-	multicast, from := m.lookupMulticast(a, why)
-	unicast, haveUnicast := m.longest(&m.unicast, a, why)
+	multicast, from := engine.Path{}, noTable
+	if m.cfg.Mode != URIBOnly {
+		multicast, from = m.lookupMulticast(a, s)
+	}
+	// Our own networks are in both tables, so that a host on a link of ours is there in every mode.
+	own := m.cfg.Mode == MRIBOnly || m.cfg.Mode == MRIBThenURIB
+	unicast, ok := m.longest(&m.unicast, a, s, own)
+	if m.cfg.Mode == MRIBThenURIB && from == noTable && !ok {
+		unicast, ok = m.longest(&m.unicast, a, s, false)
+	}
 	switch {
-	case from == noTable && !haveUnicast:
+	case from == noTable && !ok:
 		return engine.Path{Addr: a}, noTable
-	case from == noTable,
-		haveUnicast && multicast.Distance > unicast.Distance,
-		// A host on a link of ours is there, whatever a protocol has heard of the way to a net around it: the default route
-		// of a DVMRP region must not lead away from the links of the others. A static route is somebody's will.
-		haveUnicast && multicast.Distance == unicast.Distance && from == learnedTable && unicast.Connected():
+	case from == noTable || ok && m.beats(&unicast, &multicast, from):
 		return unicast, unicastTable
 	}
 	return multicast, from
 }
 
+// beats says whether a unicast route serves before a multicast route that is in the table from.
+func (m *Machine) beats(unicast, multicast *engine.Path, from table) bool {
+	if m.cfg.Mode != LowerDistance {
+		if c := cmp.Compare(unicast.Prefix.Bits(), multicast.Prefix.Bits()); c != 0 {
+			return c > 0
+		}
+	}
+	if unicast.Distance != multicast.Distance {
+		return unicast.Distance < multicast.Distance
+	}
+	// A host on a link of ours is there, whatever a protocol has heard of the way to a net around it: the default route
+	// of a DVMRP region must not lead away from the links of the others. A static route is somebody's will.
+	return from == learnedTable && unicast.Connected()
+}
+
 // lookupMulticast returns the path by the multicast static routes and those that protocols contributed: the longer prefix,
 // then the least distance, then the least metric; noTable if there is none.
-func (m *Machine) lookupMulticast(a netip.Addr, why *[]Route) (engine.Path, table) {
-	static, haveStatic := m.lookupStatic(a, why)
-	learned, haveLearned := m.longest(&m.learned, a, why)
+func (m *Machine) lookupMulticast(a netip.Addr, s *search) (engine.Path, table) {
+	static, haveStatic := m.lookupStatic(a, s)
+	learned, haveLearned := m.longest(&m.learned, a, s, false)
 	switch {
 	case haveStatic && haveLearned:
 		if cmp.Or(
@@ -67,15 +85,20 @@ func (m *Machine) lookupMulticast(a netip.Addr, why *[]Route) (engine.Path, tabl
 	return engine.Path{}, noTable
 }
 
-// longest returns the path by the longest prefix in a table that has a usable route.
-func (m *Machine) longest(table *bart.Table[*route], a netip.Addr, why *[]Route) (engine.Path, bool) {
+// longest returns the path by the longest prefix in a table that has a usable route; own: a route to a network of our own
+// interfaces.
+func (m *Machine) longest(table *bart.Table[*route], a netip.Addr, s *search, own bool) (engine.Path, bool) {
+	resolve := table == &m.learned
 	for prefix, first := range table.Supernets(host(a)) {
 		var best *route
 		var hops []engine.NextHop
 		for r := first; r != nil; r = r.next {
-			usable, ok := m.usable(r.hops)
-			if why != nil && !r.repeats(first) {
-				*why = append(*why, m.showRoute(prefix, r))
+			if own && !r.connected {
+				continue
+			}
+			usable, ok := m.usable(r.hops, resolve, s)
+			if s.why != nil && !r.repeats(first) && (ok || !own) {
+				*s.why = append(*s.why, m.showRoute(prefix, r, resolve))
 			}
 			if ok && (best == nil || r.preferred(best)) {
 				best, hops = r, usable
@@ -83,7 +106,7 @@ func (m *Machine) longest(table *bart.Table[*route], a netip.Addr, why *[]Route)
 		}
 		if best != nil {
 			return engine.Path{
-				Addr: a, Hops: hops, Prefix: prefix, Origin: best.origin.name, Distance: best.origin.distance, Metric: best.metric,
+				Addr: a, Hops: hops, Prefix: prefix, Origin: best.origin.name, Distance: best.origin.distance, Metric: best.metric, BGP: best.bgp,
 			}, true
 		}
 	}
@@ -104,8 +127,9 @@ func (r *route) preferred(o *route) bool {
 	return r.origin.name < o.origin.name // of two protocols, so that the order in which they spoke does not matter
 }
 
-// usable returns the hops that lead over a running interface; false if the route is of no use.
-func (m *Machine) usable(hops []engine.NextHop) ([]engine.NextHop, bool) {
+// usable returns the hops that lead over a running interface; false if the route is of no use. resolve: a gateway that is
+// not on a link is resolved through the unicast routes.
+func (m *Machine) usable(hops []engine.NextHop, resolve bool, s *search) ([]engine.NextHop, bool) {
 	if len(hops) == 0 {
 		return nil, true // blackhole, unreachable: it leads nowhere and hides shorter prefixes
 	}
@@ -118,12 +142,20 @@ func (m *Machine) usable(hops []engine.NextHop) ([]engine.NextHop, bool) {
 	}
 	var use []engine.NextHop
 	for _, h := range hops {
-		if h.If == 0 {
+		switch {
+		case h.If == 0 && resolve:
+			use = append(use, m.resolve(h, s)...)
+			continue
+		case h.If == 0:
 			h.If = m.onLink(h.Gateway)
 		}
 		if m.running(h.If) {
 			use = append(use, h)
 		}
+	}
+	if resolve && len(use) > 1 {
+		slices.SortFunc(use, compareHops)
+		use = slices.Compact(use)
 	}
 	return use, len(use) > 0
 }
@@ -151,43 +183,51 @@ func (m *Machine) onLink(a netip.Addr) engine.IfID {
 }
 
 // lookupStatic returns the path by the multicast static routes.
-func (m *Machine) lookupStatic(a netip.Addr, why *[]Route) (engine.Path, bool) {
+func (m *Machine) lookupStatic(a netip.Addr, s *search) (engine.Path, bool) {
 	for prefix, list := range m.static.Supernets(host(a)) {
 		path := engine.Path{Addr: a, Prefix: prefix, Origin: originStatic}
-		for _, s := range list { // least distance first
-			hop := m.staticHop(s)
-			ok := m.running(hop.If)
-			if why != nil {
-				*why = append(*why, m.showStatic(prefix, s))
+		for _, r := range list { // least distance first
+			hops, ok := m.staticHops(r, s)
+			if s.why != nil {
+				*s.why = append(*s.why, m.showStatic(prefix, r))
 			}
 			switch {
 			case !ok:
 			case len(path.Hops) == 0:
-				path.Distance = s.Distance
-				path.Hops = append(path.Hops, hop)
-			case s.Distance == path.Distance:
-				path.Hops = append(path.Hops, hop)
+				path.Distance = r.Distance
+				path.Hops = append(path.Hops, hops...)
+			case r.Distance == path.Distance:
+				path.Hops = append(path.Hops, hops...)
 			}
 		}
 		if len(path.Hops) > 0 {
 			slices.SortFunc(path.Hops, compareHops)
+			path.Hops = slices.Compact(path.Hops) // several gateways may be reached in the same way
 			return path, true
 		}
 	}
 	return engine.Path{}, false
 }
 
-// staticHop returns the next hop of a multicast static route; its interface is 0 if it is not known now.
+// staticHops returns the ways that a multicast static route leads now; false if it is of no use.
+func (m *Machine) staticHops(r StaticRoute, s *search) ([]engine.NextHop, bool) {
+	hop := m.staticHop(r)
+	if r.If != "" {
+		return []engine.NextHop{hop}, m.running(hop.If)
+	}
+	return m.usable([]engine.NextHop{hop}, true, s)
+}
+
+// staticHop returns the next hop of a multicast static route as it is configured; its interface is 0 if none is, or if there
+// is none of that name now.
 func (m *Machine) staticHop(s StaticRoute) engine.NextHop {
 	hop := engine.NextHop{Gateway: s.Gateway, Weight: 1}
-	switch {
-	case s.If == "": // onLink of no gateway is 0
-		hop.If = m.onLink(s.Gateway)
-	default:
-		for id, i := range engine.Sorted(m.ifaces) {
-			if i.Name == s.If {
-				hop.If = id
-			}
+	if s.If == "" {
+		return hop
+	}
+	for id, i := range engine.Sorted(m.ifaces) {
+		if i.Name == s.If {
+			hop.If = id
 		}
 	}
 	return hop

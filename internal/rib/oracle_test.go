@@ -22,7 +22,7 @@ type oracle struct {
 	cfg    rib.Config
 }
 
-var oracleDistances = map[string]uint32{"connected": 0, "static": 1, "kernel": 1, "bgp": 20, "dvmrp": 0, "ospf": 110, "isis": 115, "rip": 120}
+var oracleDistances = map[string]uint32{"connected": 0, "static": 1, "kernel": 1, "bgp": 20, "ibgp": 200, "dvmrp": 0, "ospf": 110, "isis": 115, "rip": 120}
 
 func (o *oracle) distance(origin string) uint32 {
 	if d, ok := o.cfg.Distances[origin]; ok {
@@ -57,6 +57,7 @@ type candidate struct {
 	distance, metric, source uint32
 	order                    string
 	hops                     []engine.NextHop
+	bgp                      *engine.BGPPath
 }
 
 // path returns the answer: all candidates, usable ones only, sorted by the rules as doc.go says them.
@@ -68,31 +69,103 @@ func (o *oracle) path(a netip.Addr) engine.Path {
 			}
 		}
 	}
-	var unicast, static []candidate
-	add := func(list *[]candidate, c candidate, hops []engine.NextHop) {
-		if !c.prefix.Contains(a) {
-			return
+	u, haveUnicast := o.unicast(a, false)
+	s, haveStatic := o.multicast(a)
+	own, haveOwn := o.unicast(a, true)
+	onLink := u.Origin == "connected" && s.Origin != "mroute"
+	notFarther := s.Distance < u.Distance || s.Distance == u.Distance && !onLink
+	switch o.cfg.Mode {
+	case rib.URIBOnly:
+		return u
+	case rib.LongerPrefix:
+		if haveStatic && (!haveUnicast || s.Prefix.Bits() > u.Prefix.Bits() || s.Prefix.Bits() == u.Prefix.Bits() && notFarther) {
+			return s
 		}
-		for _, h := range hops {
-			if h.If == 0 {
-				h.If = o.link(h.Gateway)
-			}
-			if o.runs(h.If) {
-				c.hops = append(c.hops, h)
-			}
+		return u
+	case rib.MRIBOnly, rib.MRIBThenURIB:
+		ownFarther := s.Prefix.Bits() > own.Prefix.Bits() || s.Prefix.Bits() == own.Prefix.Bits() &&
+			(s.Distance < own.Distance || s.Distance == own.Distance && s.Origin == "mroute")
+		switch {
+		case haveStatic && (!haveOwn || ownFarther):
+			return s
+		case haveOwn || o.cfg.Mode == rib.MRIBOnly:
+			return own
 		}
-		if len(hops) == 0 || len(c.hops) > 0 {
-			*list = append(*list, c)
+		return u
+	}
+	if haveStatic && (!haveUnicast || notFarther) {
+		return s
+	}
+	return u
+}
+
+func (o *oracle) ours(a netip.Addr) bool {
+	for _, i := range o.ifaces {
+		if i.Up && slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return p.Addr() == a }) {
+			return true
 		}
 	}
+	return false
+}
+
+// resolve returns the ways to a gateway of a multicast route.
+func (o *oracle) resolve(h engine.NextHop) []engine.NextHop {
+	if o.ours(h.Gateway) {
+		return nil
+	}
+	if h.If = o.link(h.Gateway); h.If != 0 {
+		return []engine.NextHop{h}
+	}
+	p, _ := o.unicast(h.Gateway, false)
+	hops := slices.Clone(p.Hops)
+	for i := range hops {
+		if !hops[i].Gateway.IsValid() {
+			hops[i].Gateway = h.Gateway
+		}
+	}
+	return hops
+}
+
+func (o *oracle) add(a netip.Addr, list *[]candidate, c candidate, hops []engine.NextHop, recursive bool) {
+	if !c.prefix.Contains(a) {
+		return
+	}
+	for _, h := range hops {
+		if h.If == 0 && recursive {
+			c.hops = append(c.hops, o.resolve(h)...)
+			continue
+		}
+		if h.If == 0 {
+			h.If = o.link(h.Gateway)
+		}
+		if o.runs(h.If) {
+			c.hops = append(c.hops, h)
+		}
+	}
+	if len(hops) == 0 || len(c.hops) > 0 {
+		*list = append(*list, c)
+	}
+}
+
+// unicast returns the best of the unicast routes; own: of the networks of our interfaces alone.
+func (o *oracle) unicast(a netip.Addr, own bool) (engine.Path, bool) {
+	var list []candidate
 	for _, r := range o.routes {
-		add(&unicast, candidate{prefix: r.Prefix, origin: r.Origin, distance: o.distance(r.Origin), metric: r.Metric, source: 1}, r.Hops)
+		if !own {
+			o.add(a, &list, candidate{prefix: r.Prefix, origin: r.Origin, distance: o.distance(r.Origin), metric: r.Metric, source: 1}, r.Hops, false)
+		}
 	}
 	for id := engine.IfID(1); id < 10; id++ {
 		for _, p := range o.ifaces[id].Addrs {
-			add(&unicast, candidate{prefix: p.Masked(), origin: "connected", distance: o.distance("connected")}, []engine.NextHop{{If: id, Weight: 1}})
+			o.add(a, &list, candidate{prefix: p.Masked(), origin: "connected", distance: o.distance("connected")}, []engine.NextHop{{If: id, Weight: 1}}, false)
 		}
 	}
+	return best(a, list)
+}
+
+// multicast returns the best of the multicast static routes and the contributed ones.
+func (o *oracle) multicast(a netip.Addr) (engine.Path, bool) {
+	var list []candidate
 	for _, s := range o.cfg.Static {
 		hop := engine.NextHop{Gateway: s.Gateway, Weight: 1}
 		for id, i := range o.ifaces {
@@ -103,41 +176,46 @@ func (o *oracle) path(a netip.Addr) engine.Path {
 		if s.If != "" && hop.If == 0 {
 			hop.If = 99
 		}
-		add(&static, candidate{prefix: s.Prefix, origin: "mroute", static: true, distance: s.Distance}, []engine.NextHop{hop})
+		o.add(a, &list, candidate{prefix: s.Prefix, origin: "mroute", static: true, distance: s.Distance}, []engine.NextHop{hop}, s.If == "")
 	}
 	for _, r := range o.mrib {
 		name := string(r.From.Protocol)
-		add(&static, candidate{prefix: r.Prefix, origin: name, distance: o.distance(name), metric: r.Metric, source: 1, order: name}, r.Hops)
-	}
-	best := func(list []candidate) (engine.Path, bool) {
-		if len(list) == 0 {
-			return engine.Path{Addr: a}, false
+		distance := o.distance(name)
+		if r.BGP != nil && r.BGP.Internal {
+			distance = o.distance("ibgp")
 		}
-		key := func(c candidate) string {
-			return fmt.Sprintf("%03d %010d %010d %d %s", 128-c.prefix.Bits(), c.distance, c.metric, c.source, c.order)
-		}
-		sort.SliceStable(list, func(i, j int) bool { return key(list[i]) < key(list[j]) })
-		p := engine.Path{Addr: a, Prefix: list[0].prefix, Origin: list[0].origin, Distance: list[0].distance, Metric: list[0].metric}
-		for _, c := range list {
-			if key(c) == key(list[0]) {
-				p.Hops = append(p.Hops, c.hops...)
-			}
-		}
-		sort.SliceStable(p.Hops, func(i, j int) bool {
-			if c := p.Hops[i].Gateway.Compare(p.Hops[j].Gateway); c != 0 {
-				return c > 0
-			}
-			return p.Hops[i].If < p.Hops[j].If
-		})
-		return p, true
+		o.add(a, &list, candidate{
+			prefix: r.Prefix, origin: name, distance: distance, metric: r.Metric, source: 1, order: name, bgp: r.BGP,
+		}, r.Hops, true)
 	}
-	u, haveUnicast := best(unicast)
-	s, haveStatic := best(static)
-	onLink := u.Origin == "connected" && s.Origin != "mroute"
-	if haveStatic && (!haveUnicast || s.Distance < u.Distance || s.Distance == u.Distance && !onLink) {
-		return s
+	return best(a, list)
+}
+
+// best returns the path by the best of the usable candidates, and its equals.
+func best(a netip.Addr, list []candidate) (engine.Path, bool) {
+	if len(list) == 0 {
+		return engine.Path{Addr: a}, false
 	}
-	return u
+	key := func(c candidate) string {
+		return fmt.Sprintf("%03d %010d %010d %d %s", 128-c.prefix.Bits(), c.distance, c.metric, c.source, c.order)
+	}
+	sort.SliceStable(list, func(i, j int) bool { return key(list[i]) < key(list[j]) })
+	p := engine.Path{
+		Addr: a, Prefix: list[0].prefix, Origin: list[0].origin, Distance: list[0].distance, Metric: list[0].metric, BGP: list[0].bgp,
+	}
+	for _, c := range list {
+		if key(c) == key(list[0]) {
+			p.Hops = append(p.Hops, c.hops...)
+		}
+	}
+	sort.SliceStable(p.Hops, func(i, j int) bool {
+		if c := p.Hops[i].Gateway.Compare(p.Hops[j].Gateway); c != 0 {
+			return c > 0
+		}
+		return p.Hops[i].If < p.Hops[j].If
+	})
+	p.Hops = slices.Compact(p.Hops)
+	return p, true
 }
 
 // TestOracle: after every batch of random changes each tracker knows what the oracle says, and is told only what differs.
@@ -195,8 +273,8 @@ func runOracle(t *testing.T, seed uint64) {
 				if rng.IntN(4) > 0 {
 					break
 				}
-				o.cfg = rib.Config{Distances: map[string]uint32{
-					"ospf": uint32(rng.IntN(3)), "connected": uint32(rng.IntN(2)), "mbgp": uint32(rng.IntN(2)),
+				o.cfg = rib.Config{Mode: rib.Mode(rng.IntN(5)), Distances: map[string]uint32{
+					"ospf": uint32(rng.IntN(3)), "connected": uint32(rng.IntN(2)), "bgp": uint32(rng.IntN(2)), "ibgp": uint32(rng.IntN(3)),
 				}}
 				for n := range rng.IntN(4) {
 					s := rib.StaticRoute{Prefix: prefix(), Distance: uint32(rng.IntN(3)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(n), 5})}
@@ -218,10 +296,13 @@ func runOracle(t *testing.T, seed uint64) {
 				step(engine.Untrack{From: s.who, Addr: s.addr})
 			case 7:
 				r := engine.MRIBRoute{
-					From: who([]string{"dvmrp", "mbgp"}[rng.IntN(2)], engine.IPv4), Prefix: prefix(), Metric: uint32(rng.IntN(3)), Gone: rng.IntN(3) == 0,
+					From: who([]string{"dvmrp", "bgp"}[rng.IntN(2)], engine.IPv4), Prefix: prefix(), Metric: uint32(rng.IntN(3)), Gone: rng.IntN(3) == 0,
+				}
+				if r.From.Protocol == engine.BGP {
+					r.BGP = &engine.BGPPath{Internal: rng.IntN(2) == 0, ASPath: []uint32{65000 + rng.Uint32N(3)}}
 				}
 				for h := range rng.IntN(3) {
-					r.Hops = append(r.Hops, engine.NextHop{If: engine.IfID(1 + rng.IntN(5)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
+					r.Hops = append(r.Hops, engine.NextHop{If: engine.IfID(rng.IntN(6)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
 				}
 				o.mrib = slices.DeleteFunc(o.mrib, func(x engine.MRIBRoute) bool { return x.Prefix == r.Prefix && x.From == r.From })
 				if !r.Gone && len(r.Hops) > 0 {
@@ -255,7 +336,11 @@ func runOracle(t *testing.T, seed uint64) {
 }
 
 func text(p engine.Path) string {
-	return fmt.Sprintf("%v local=%v %v %s %d/%d %v", p.Addr, p.Local, p.Prefix, p.Origin, p.Distance, p.Metric, p.Hops)
+	bgp := ""
+	if p.BGP != nil {
+		bgp = fmt.Sprintf("%+v", *p.BGP)
+	}
+	return fmt.Sprintf("%v local=%v %v %s %d/%d %v %s", p.Addr, p.Local, p.Prefix, p.Origin, p.Distance, p.Metric, p.Hops, bgp)
 }
 
 // fill puts n routes of one hop each into a rib, as a simulation's oracle does: routers share few next hops.

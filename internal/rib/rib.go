@@ -27,6 +27,9 @@ type Machine struct {
 	tracked bart.Table[*tracked] // by the address as a prefix of full length
 	dirty   []*tracked           // to be looked up at Settled
 
+	gateways      bart.Table[*gateway] // those that a tracked address depends on, by the address as a prefix of full length
+	dirtyGateways []*gateway           // to be resolved at Settled
+
 	routes        int // of the kernel, now
 	learnedRoutes int
 	counts        engine.Counts
@@ -39,6 +42,7 @@ type tracked struct {
 	path     engine.Path // as told last; To is empty
 	trackers []tracker   // in the order in which they came
 	dirty    bool        // in Machine.dirty
+	via      []*gateway  // gateways not on a link of ours that the routes to it go through, those of no use as well
 }
 
 type tracker struct {
@@ -123,6 +127,7 @@ func (m *Machine) untrack(ev engine.Untrack) {
 	t.trackers = slices.Delete(t.trackers, i, i+1)
 	if len(t.trackers) == 0 {
 		m.tracked.Delete(host(ev.Addr))
+		m.depend(t, nil)
 	}
 }
 
@@ -150,15 +155,24 @@ func (m *Machine) touchAll() {
 	for _, t := range m.tracked.All() {
 		m.touch(t)
 	}
+	for _, g := range m.gateways.All() {
+		m.touchGateway(g)
+	}
 }
 
 // settle looks up what was touched and tells the trackers what differs from what they were told.
 func (m *Machine) settle() {
+	m.settleGateways()
 	slices.SortFunc(m.dirty, func(a, b *tracked) int { return a.addr.Compare(b.addr) })
 	for i, t := range m.dirty {
 		m.dirty[i] = nil
 		t.dirty = false
-		path, _ := m.lookup(t.addr, nil)
+		if len(t.trackers) == 0 {
+			continue // nobody asks any more
+		}
+		var s search
+		path, _ := m.lookup(t.addr, &s)
+		m.depend(t, s.via)
 		changed := !samePath(&path, &t.path)
 		t.path = path
 		for j := range t.trackers {
@@ -174,7 +188,14 @@ func (m *Machine) settle() {
 
 func samePath(a, b *engine.Path) bool {
 	return a.Local == b.Local && a.Prefix == b.Prefix && a.Origin == b.Origin && a.Distance == b.Distance &&
-		a.Metric == b.Metric && slices.Equal(a.Hops, b.Hops)
+		a.Metric == b.Metric && slices.Equal(a.Hops, b.Hops) && sameBGP(a.BGP, b.BGP)
+}
+
+func sameBGP(a, b *engine.BGPPath) bool {
+	if a == nil || b == nil || a == b {
+		return a == b
+	}
+	return a.NextHop == b.NextHop && a.Neighbor == b.Neighbor && a.Internal == b.Internal && slices.Equal(a.ASPath, b.ASPath)
 }
 
 // configure takes the multicast static routes and the distances.
@@ -192,7 +213,7 @@ func (m *Machine) configure(cfg Config) {
 		})
 	}
 	for _, o := range engine.Sorted(m.origins) {
-		o.distance = m.distance(o.name)
+		o.distance = m.distance(o.key)
 	}
 	m.touchAll()
 }

@@ -15,6 +15,7 @@ type route struct {
 	next   *route // another route of the same prefix
 	origin *origin
 	hops   []engine.NextHop // best gateway first
+	bgp    *engine.BGPPath
 	metric uint32
 	// connected marks the route to a network of our interfaces' own addresses; there is one at most for a prefix. It
 	// is ours, and a route of the kernel with the same metric is another one.
@@ -23,6 +24,7 @@ type route struct {
 
 // origin is where routes come from, with its administrative distance.
 type origin struct {
+	key      string // in Config.Distances
 	name     string
 	distance uint32
 }
@@ -32,6 +34,7 @@ const (
 	originConnected = "connected"
 	originLocal     = "local"
 	originStatic    = "mroute"
+	originIBGP      = "ibgp" // a key of distances only: the origin is BGP's name
 )
 
 // distance returns the administrative distance of an origin.
@@ -44,8 +47,10 @@ func (m *Machine) distance(name string) uint32 {
 		return 0
 	case "static", "kernel":
 		return 1
-	case "bgp":
+	case string(engine.BGP):
 		return 20
+	case originIBGP:
+		return 200
 	case "ospf":
 		return 110
 	case "isis":
@@ -56,12 +61,15 @@ func (m *Machine) distance(name string) uint32 {
 	return 254
 }
 
-// origin returns the one origin of that name.
-func (m *Machine) origin(name string) *origin {
-	o, ok := m.origins[name]
+// origin returns the one origin of that key.
+func (m *Machine) origin(key string) *origin {
+	o, ok := m.origins[key]
 	if !ok {
-		o = &origin{name: name, distance: m.distance(name)}
-		m.origins[name] = o
+		o = &origin{key: key, name: key, distance: m.distance(key)}
+		if key == originIBGP {
+			o.name = string(engine.BGP)
+		}
+		m.origins[key] = o
 	}
 	return o
 }
@@ -81,6 +89,9 @@ func (m *Machine) routeChange(ev engine.RouteChange) {
 	}
 	if m.replace(ev.Prefix, ev.Metric, false, add) {
 		m.touchCovered(ev.Prefix)
+		for _, g := range m.gateways.Subnets(ev.Prefix) {
+			m.touchGateway(g)
+		}
 	}
 }
 
@@ -98,12 +109,16 @@ func (m *Machine) learn(ev engine.MRIBRoute) {
 		m.counts.Add("contributed route of no prefix of the family")
 		return
 	}
-	o := m.origin(string(ev.From.Protocol))
+	name := string(ev.From.Protocol)
 	var add *route
 	if !ev.Gone && len(ev.Hops) > 0 {
-		add = &route{origin: o, metric: ev.Metric, hops: sortHops(ev.Hops)}
+		key := name
+		if ev.BGP != nil && ev.BGP.Internal {
+			key = originIBGP
+		}
+		add = &route{origin: m.origin(key), metric: ev.Metric, hops: sortHops(ev.Hops), bgp: ev.BGP}
 	}
-	if replaceIn(&m.learned, &m.learnedRoutes, ev.Prefix, add, func(r *route) bool { return r.origin == o }) {
+	if replaceIn(&m.learned, &m.learnedRoutes, ev.Prefix, add, func(r *route) bool { return r.origin.name == name }) {
 		m.touchCovered(ev.Prefix)
 	}
 }
@@ -128,7 +143,7 @@ func replaceIn(table *bart.Table[*route], count *int, prefix netip.Prefix, add *
 			*place = add
 			*count++
 		default:
-			changed = old.origin != add.origin || old.metric != add.metric || !slices.Equal(old.hops, add.hops)
+			changed = old.origin != add.origin || old.metric != add.metric || !slices.Equal(old.hops, add.hops) || !sameBGP(old.bgp, add.bgp)
 			add.next = old.next
 			*place = add
 		}

@@ -20,6 +20,8 @@ import (
 //	route PREFIX METRIC ORIGIN HOP...             a HOP is GATEWAY@N, @N, GATEWAY; none: blackhole
 //	noroute PREFIX METRIC
 //	learn WHO PREFIX METRIC HOP...                unlearn WHO PREFIX
+//	bgp ibgp|ebgp NEIGHBOR AS,AS PREFIX HOP...    likewise, of BGP
+//	mode NAME                                     collected for the next configure
 //	mroute PREFIX NAME|- GATEWAY|- DISTANCE       collected for the next configure
 //	distance ORIGIN D                             likewise
 //	configure
@@ -68,6 +70,16 @@ func (in *interpreter) run(w []string) string {
 			r.Hops = append(r.Hops, in.hop(h))
 		}
 		ev = r
+	case "bgp":
+		r := engine.MRIBRoute{From: who("bgp", in.family), Prefix: in.prefix(w[4])}
+		r.BGP = &engine.BGPPath{Internal: w[1] == "ibgp", Neighbor: netip.MustParseAddr(w[2])}
+		for _, as := range strings.Split(w[3], ",") {
+			r.BGP.ASPath = append(r.BGP.ASPath, in.number(as))
+		}
+		for _, h := range w[5:] {
+			r.Hops = append(r.Hops, in.hop(h))
+		}
+		ev = r
 	case "unlearn":
 		ev = engine.MRIBRoute{From: who(w[1], in.family), Prefix: in.prefix(w[2]), Gone: true}
 	case "mroute":
@@ -79,6 +91,13 @@ func (in *interpreter) run(w []string) string {
 			s.Gateway = netip.MustParseAddr(w[3])
 		}
 		in.cfg.Static = append(in.cfg.Static, s)
+		return ""
+	case "mode":
+		mode, ok := rib.ParseMode(w[1])
+		if !ok {
+			in.t.Fatalf("no mode %s", w[1])
+		}
+		in.cfg.Mode = mode
 		return ""
 	case "distance":
 		in.cfg.Distances = map[string]uint32{w[1]: in.number(w[2])}
@@ -147,7 +166,11 @@ func print(e engine.Effect) string {
 		for _, h := range e.Hops {
 			hops = append(hops, hopText(h.Gateway, fmt.Sprint(h.If)))
 		}
-		return fmt.Sprintf("to %v: %v %s\n", e.To, e.Addr, pathText(e.Reachable(), e.Local, e.Prefix, e.Origin, e.Distance, e.Metric, hops))
+		text := fmt.Sprintf("to %v: %v %s", e.To, e.Addr, pathText(e.Reachable(), e.Local, e.Prefix, e.Origin, e.Distance, e.Metric, hops))
+		if e.BGP != nil {
+			text += fmt.Sprintf(" (of %v, AS path %v)", e.BGP.Neighbor, e.BGP.ASPath)
+		}
+		return text + "\n"
 	case engine.Answer:
 		if e.Err != "" {
 			return e.Err + "\n"

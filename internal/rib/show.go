@@ -29,6 +29,8 @@ type RPF struct {
 	Metric    uint32
 	Hops      []Hop // the first is the RPF neighbour
 	Why       string
+	Mode      Mode
+	BGP       *engine.BGPPath // of a route of BGP's
 	// Considered are the routes that were looked at, in order. Only the answer for one address has them.
 	Considered []Route
 	TrackedBy  []engine.MachineID
@@ -88,7 +90,7 @@ func (m *Machine) showRPF(arg string) (value any, fault string) {
 			return nil, fmt.Sprintf("rib: rpf: %v is not an %v address", addr, m.id.Family)
 		}
 		var considered []Route
-		path, from := m.lookup(addr, &considered)
+		path, from := m.lookup(addr, &search{why: &considered})
 		rpf := m.rpf(&path, from)
 		rpf.Considered = considered
 		if t, ok := m.tracked.Get(host(addr)); ok {
@@ -98,7 +100,7 @@ func (m *Machine) showRPF(arg string) (value any, fault string) {
 	}
 	all := make([]RPF, 0, m.tracked.Size())
 	for _, t := range m.tracked.AllSorted() {
-		path, from := m.lookup(t.addr, nil)
+		path, from := m.lookup(t.addr, &search{})
 		rpf := m.rpf(&path, from)
 		rpf.TrackedBy = t.ids()
 		all = append(all, rpf)
@@ -117,29 +119,46 @@ func (t *tracked) ids() []engine.MachineID {
 func (m *Machine) rpf(p *engine.Path, from table) RPF {
 	return RPF{
 		Addr: p.Addr, Reachable: p.Reachable(), Local: p.Local, Connected: p.Connected(), Prefix: p.Prefix, Origin: p.Origin,
-		Distance: p.Distance, Metric: p.Metric, Hops: m.showHops(p.Hops), Why: why(p, from),
+		Distance: p.Distance, Metric: p.Metric, Hops: m.showHops(p.Hops), Why: m.why(p, from), Mode: m.cfg.Mode, BGP: p.BGP,
 	}
 }
 
 // why says in words which route serves.
-func why(p *engine.Path, from table) string {
+func (m *Machine) why(p *engine.Path, from table) string {
 	switch {
 	case p.Local:
 		return "an address of this router"
 	case !p.Prefix.IsValid() && p.Addr.IsLinkLocalUnicast():
 		return "a link-local address is not routed"
+	case !p.Prefix.IsValid() && m.cfg.Mode == MRIBOnly:
+		return "no usable multicast route, and no others count"
 	case !p.Prefix.IsValid():
 		return "no usable route"
 	case len(p.Hops) == 0:
 		return "the route is a blackhole"
 	case from == learnedTable:
-		return fmt.Sprintf("a route of %s, not farther than the unicast route", p.Origin)
+		return "a route of " + p.Origin + m.whyMulticast()
 	case from == staticTable:
-		return "a multicast static route, not farther than the unicast route"
+		return "a multicast static route" + m.whyMulticast()
 	case p.Connected():
 		return "on a connected network"
+	case m.cfg.Mode == MRIBThenURIB:
+		return "no usable multicast route; of the unicast routes the longest usable prefix, then the least distance and metric"
 	}
 	return "the longest usable prefix, then the least distance and metric"
+}
+
+// whyMulticast says why a multicast route serves and not the unicast route.
+func (m *Machine) whyMulticast() string {
+	switch m.cfg.Mode {
+	case LongerPrefix:
+		return ", whose prefix is not shorter than the unicast route's"
+	case MRIBThenURIB:
+		return ": multicast routes come before unicast routes"
+	case MRIBOnly:
+		return ": only multicast routes count"
+	}
+	return ", not farther than the unicast route"
 }
 
 func (m *Machine) showRoutes() []Route {
@@ -150,10 +169,11 @@ func (m *Machine) showRoutes() []Route {
 		}
 	}
 	for _, table := range []*bart.Table[*route]{&m.learned, &m.unicast} {
+		resolve := table == &m.learned
 		for prefix, first := range table.AllSorted() {
 			for r := first; r != nil; r = r.next {
 				if !r.repeats(first) {
-					all = append(all, m.showRoute(prefix, r))
+					all = append(all, m.showRoute(prefix, r, resolve))
 				}
 			}
 		}
@@ -177,20 +197,36 @@ func (r *route) repeats(first *route) bool {
 	return false
 }
 
-func (m *Machine) showRoute(prefix netip.Prefix, r *route) Route {
-	_, ok := m.usable(r.hops)
-	return Route{
+func (m *Machine) showRoute(prefix netip.Prefix, r *route, resolve bool) Route {
+	hops, ok := m.usable(r.hops, resolve, &search{})
+	shown := Route{
 		Prefix: prefix, Origin: r.origin.name, Distance: r.origin.distance, Metric: r.metric,
 		Hops: m.showHops(r.hops), Usable: ok, Note: note(len(r.hops), ok),
 	}
+	if resolve && ok && len(r.hops) == 1 && !slices.Contains(gatewaysOf(hops), r.hops[0].Gateway) {
+		shown.Note = "by way of " + hops[0].Gateway.String()
+	}
+	return shown
+}
+
+func gatewaysOf(hops []engine.NextHop) []netip.Addr {
+	list := make([]netip.Addr, len(hops))
+	for i, h := range hops {
+		list[i] = h.Gateway
+	}
+	return list
 }
 
 func (m *Machine) showStatic(prefix netip.Prefix, s StaticRoute) Route {
 	hop := m.staticHop(s)
 	shown := m.showHops([]engine.NextHop{hop})
 	shown[0].Interface = cmp.Or(shown[0].Interface, s.If)
-	ok := m.running(hop.If)
-	return Route{Prefix: prefix, Origin: originStatic, Distance: s.Distance, Hops: shown, Usable: ok, Note: note(1, ok)}
+	hops, ok := m.staticHops(s, &search{})
+	route := Route{Prefix: prefix, Origin: originStatic, Distance: s.Distance, Hops: shown, Usable: ok, Note: note(1, ok)}
+	if ok && hops[0].Gateway != s.Gateway {
+		route.Note = "by way of " + hops[0].Gateway.String()
+	}
+	return route
 }
 
 func note(hops int, usable bool) string {
