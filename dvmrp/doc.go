@@ -60,5 +60,7 @@
 //   - The querier flag of Neighbors2 is not set: igmp does not tell who it is. The MTU of the path is not discovered: messages
 //     have 576 bytes at most.
 //   - A packet that comes in on a wrong interface is dropped and nobody is told, as the draft has it; mrouted prunes on tunnels.
+//   - What a neighbor sends over a scope boundary of ours is dropped and not pruned (RFC 2365, section 5, has the router prune
+//     it): mfib tells nobody of it. Configure boundaries at both ends of a link.
 //   - There is no list of allowed neighbors or routes, and no authentication (section 6).
 package dvmrp

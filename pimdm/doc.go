@@ -42,5 +42,7 @@
 // # Known gaps
 //
 //   - The State Refresh Interval of a time-scaled router is rounded up to a second on the wire.
+//   - What a neighbor sends over a scope boundary of ours is dropped and not pruned (RFC 2365, section 5, has the router prune
+//     it): mfib tells nobody of it. Configure boundaries at both ends of a link.
 //   - IGMPv1 has no querier of its own: RFC 3973 leaves that to PIM's DR; see igmp.
 package pimdm

@@ -37,6 +37,12 @@ func (m *Machine) receiveStateRefresh(i *iface, src netip.Addr, sr *wire.StateRe
 		m.drop(i, src, "state refresh is not configured")
 		return
 	}
+	// Section 4.5.1 has the sender skip a scope boundary. Where the boundary is ours alone, it holds for what comes in as well
+	// (RFC 2365, section 5): no packet of the group comes over it.
+	if covers(i.cfg.Boundary, sr.Group.Addr) {
+		m.drop(i, src, "state refresh over a scope boundary")
+		return
+	}
 	fresh := m.entry(engine.SG(sr.Source, sr.Group.Addr)) == nil
 	e := m.entryOf(i, src, sr.Group, sr.Source, "state refresh")
 	if e != nil {

@@ -145,7 +145,7 @@ func (e *Engine) Received(host string, group netip.Addr) script.Received {
 	if m == nil {
 		return script.Received{}
 	}
-	var r script.Received
+	r := script.Received{Joins: m.joins}
 	for _, f := range m.account.Flows() {
 		r.Packets += int(f.Unique())
 		r.Duplicates += int(f.Duplicates)
