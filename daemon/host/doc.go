@@ -13,6 +13,10 @@
 // Tunnels for which we encapsulate have a goroutine each for what is sent, and share one for what arrives: those packets
 // never enter the loop.
 //
+// A stream has a goroutine that connects and reads, and one that writes; a port that machines listen on has one that accepts.
+// A reader gives the loop one chunk and reads the next when the machine was handed it, so that a stream which floods is
+// slowed down by TCP and takes turns with the others.
+//
 // # Files
 //
 //   - host.go: Host, New, Query, Reload
@@ -27,6 +31,8 @@
 //   - view.go: what was read, and what of it was announced
 //   - keep.go: addresses and static routes of the configuration, kept in the kernel
 //   - tunnel.go: the devices of tunnels, and their ways; tunnel_user.go: encapsulation by us, behind a TUN device
+//   - stream.go: TCP streams and ports of machines; stream_conn.go, stream_listen.go: their goroutines; stream_sockopt.go:
+//     MD5 signatures, GTSM
 //   - sysctl.go: forwarding and rp_filter
 //   - namespace.go: opening sockets later in the namespace where the host began
 //   - log.go, watch.go: Transitions and Notes, printed and streamed
@@ -53,6 +59,11 @@
 //     discovered, and the path may fragment outer packets, which the kernel of the far end puts together.
 //   - A way that leads through the tunnel itself, or through others and back, is said, and nothing is sent; packets that
 //     carry their own outer header are dropped in any case.
+//   - A port is open on all addresses; who is not among the peers is reset, who has not the secret of TCP MD5 is not
+//     answered. With GTSM (RFC 5082) the first segment, too, must be from as near as the peer is said to be. A port that
+//     another process has is said once, and tried again every five seconds.
+//   - What was written to a stream before it was closed has five seconds to leave, one when groved ends; then the stream is
+//     reset.
 //   - Only the main table is read: rules (ip rule) for other tables are not followed.
 //   - Forwarding is turned on for the families that protocols run for, and rp_filter off on the interfaces that
 //     multicast is routed on (the multicast table makes its own check). Where /proc/sys is read-only a warning says
@@ -68,5 +79,7 @@
 //     section 4), Datagram Too Big excepted.
 //   - Tunnels carry IPv4 in IPv4 only. In the kernel's, the rate limit treats control packets as all others, and queues a
 //     tenth of a second; in ours they always pass, and nothing is queued.
+//   - Peers of one port that are the same address have one secret; a reset that the kernel sends by itself has the usual
+//     TTL, so that a peer with GTSM learns of it late.
 //   - The multicast table's number cannot be changed by a reload.
 package host

@@ -35,6 +35,14 @@ func (h *Host) perform(now time.Time, out *engine.Outward) {
 		}
 	case engine.Inject:
 		h.inject(out.From, &eff)
+	case engine.Listen:
+		h.streams.listen(out.From, eff)
+	case engine.OpenStream:
+		h.streams.open(out.From, eff)
+	case engine.WriteStream:
+		h.streams.write(out.From, eff)
+	case engine.CloseStream:
+		h.streams.close(out.From, eff)
 	case engine.Answer:
 		if answer := h.answers[eff.ID]; answer != nil {
 			answer <- eff

@@ -62,6 +62,7 @@ type Host struct {
 	keeper   keeper
 	tunnels  tunnels
 	drivers  drivers
+	streams  streams
 	counts   engine.Counts
 	limit    limiter
 	feedback []engine.Event // what effects bring about at once
@@ -94,6 +95,11 @@ func New(cfg *config.Config, log *logrus.Entry) (*Host, error) {
 		drivers:  newDrivers(),
 		answers:  make(map[uint64]chan<- engine.Answer),
 	}
+	h.streams = newStreams(h.inbox)
+	h.streams.tell = func(to engine.MachineID, ev engine.Event) { h.step(engine.Addressed{To: to, Event: ev}) }
+	h.streams.warn = func(from engine.MachineID, peer netip.Addr, text string) {
+		h.say(engine.Note{From: from, Level: engine.Warning, Neighbor: peer, Text: text})
+	}
 	h.keeper.want(cfg)
 	h.tunnels.want(cfg)
 	if err := h.open(); err != nil {
@@ -107,6 +113,7 @@ func (h *Host) open() (err error) {
 	if h.space, err = currentNamespace(); err != nil {
 		return err
 	}
+	h.streams.space = h.space
 	if h.netlink, err = openNetlink(); err != nil {
 		return err
 	}
@@ -120,6 +127,7 @@ func (h *Host) open() (err error) {
 
 // Close releases what New opened, for a host that is not run.
 func (h *Host) Close() {
+	h.streams.end()
 	h.closeTunnels()
 	_ = h.drivers.close(nil)
 	if h.netlink != nil {
@@ -196,6 +204,7 @@ func (h *Host) self(what string) (any, error) {
 		}
 		h.inbox.count(&c)
 		h.countTunnels(&c)
+		h.streams.count(&c)
 		return c.Snapshot(), nil
 	case "interfaces":
 		var all []Interface
@@ -229,6 +238,7 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) (err error) {
 		h.step(engine.Configure{Config: router.Config{Machines: machines}})
 		h.settle()
 		_ = h.drivers.close(machines)
+		h.streams.keep(machines)
 		h.tellRoutes(had)
 		old := h.keeper
 		h.keeper.want(cfg)

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"math"
 	"sync"
 
 	"grove/internal/engine"
@@ -14,22 +15,29 @@ const (
 	control class = iota // packets of IGMP, MLD and the protocols
 	alert                // upcalls without a packet: NOCACHE, WRONGVIF. A lost one costs its flow the kernel's 10 s
 	whole                // upcalls with the packet
+	flow                 // news of streams: their goroutines wait for the loop, so there are a few at most of each
 	classes
 )
 
-var bounds = [classes]int{control: 8192, alert: 8192, whole: 2048}
+var bounds = [classes]int{control: 8192, alert: 8192, whole: 2048, flow: math.MaxInt}
 
-var classNames = [classes]string{"control packets", "upcalls", "whole-packet upcalls"}
+var classNames = [classes]string{"control packets", "upcalls", "whole-packet upcalls", "news of streams"}
+
+// flowShare is how much news of streams a batch has at most. A piece may be 64 KiB of messages, and what they call for is to
+// be done before many more are read: packets do not wait for longer than that.
+const flowShare = 4
 
 // inbox is the queue between the goroutines that read sockets and the loop. Control packets and whole packets keep the
 // order of their arrival: whether a native packet or its Register came first decides whether a receiver gets it twice.
-// Alerts, which say nothing that a later one would not, come behind them, but never less than a quarter of the time.
+// Alerts, which say nothing that a later one would not, come behind them, but never less than a quarter of the time. Of
+// streams a batch has a few pieces of news; as no stream has more than one chunk here, they take turns.
 type inbox struct {
 	ready chan struct{} // holds a token when there is something to take
 
 	mu      sync.Mutex
 	ordered []item // control and whole
 	alerts  []item
+	flows   []item
 	waiting [classes]int
 	taken   [classes]uint64
 	dropped [classes]uint64
@@ -55,9 +63,12 @@ func (b *inbox) put(items []item) {
 			continue
 		}
 		b.waiting[it.class]++
-		if it.class == alert {
+		switch it.class {
+		case alert:
 			b.alerts = append(b.alerts, it)
-		} else {
+		case flow:
+			b.flows = append(b.flows, it)
+		default:
 			b.ordered = append(b.ordered, it)
 		}
 	}
@@ -76,13 +87,15 @@ func (b *inbox) wake() {
 func (b *inbox) take(into []item, n int) []item {
 	b.mu.Lock()
 	before := len(into)
-	into = shift(into, &b.ordered, n-min(len(b.alerts), n/4))
-	into = shift(into, &b.alerts, n-(len(into)-before))
+	flows := min(len(b.flows), flowShare)
+	into = shift(into, &b.ordered, n-flows-min(len(b.alerts), n/4))
+	into = shift(into, &b.alerts, n-flows-(len(into)-before))
+	into = shift(into, &b.flows, flows)
 	for _, it := range into[before:] {
 		b.waiting[it.class]--
 		b.taken[it.class]++
 	}
-	rest := len(b.ordered) + len(b.alerts)
+	rest := len(b.ordered) + len(b.alerts) + len(b.flows)
 	b.mu.Unlock()
 	if rest > 0 {
 		b.wake()

@@ -141,6 +141,9 @@ func (h *Host) wait() time.Duration {
 	if !h.keeper.retry.IsZero() {
 		sooner(h.keeper.retry)
 	}
+	if !h.streams.retry.IsZero() {
+		sooner(h.streams.retry)
+	}
 	if !ok {
 		return time.Hour
 	}
@@ -163,6 +166,8 @@ func (h *Host) input(it *item) {
 		}
 		what.If = i.ID
 		h.step(engine.Addressed{To: it.to, Event: what.Packet})
+	case streamOpened, streamData, streamWritten, streamClosed, streamAccepted, listenFailed:
+		h.streams.hear(what)
 	case pathNews:
 		h.hearOfPath(time.Now(), what)
 	case engine.Event:
@@ -214,6 +219,7 @@ func (h *Host) refresh() {
 	} else if !h.keeper.retry.IsZero() && !now.Before(h.keeper.retry) {
 		h.keep(now)
 	}
+	h.streams.again(now)
 }
 
 // readAgain reads what is stale. The time it takes decides when it may be done again: at most a tenth of the time is
