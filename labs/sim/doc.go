@@ -19,6 +19,7 @@
 //   - router.go: Router drives the machines of a router, as daemon/host does on a real one
 //   - unicast.go: the unicast routes of a router, and unicast packets from hop to hop
 //   - oracle.go: a unicast routing protocol that is always right, after a delay
+//   - stream.go: TCP streams between routers
 //   - host.go: Host, its Members that receive, and Sources that send; probe.go: the account of a flow
 //   - link.go: links, their delay, loss, MTU and failures, and the tracing of packets; snoop.go: a snooping bridge
 //   - tunnel.go: IP-in-IP tunnels of configurations
@@ -37,7 +38,8 @@
 // group come in on an interface with a VIF. A Register that reaches an address of the router is decapsulated by the
 // plane as well as given to PIM. A packet that a router itself sends on an interface is looped into its plane. An
 // interface that is set down loses its IPv6 addresses and its routes; the far end of a link of two loses its carrier.
-// A device that goes takes its VIFs along. Every node has the interface lo.
+// A device that goes takes its VIFs along. TCP connects, refuses, times out, resets and closes as daemon/host tells it, with
+// secrets, TTLs and a window; a router that was started anew answers the streams of before with resets. Every node has the interface lo.
 //
 // # Known gaps
 //
@@ -46,5 +48,8 @@
 //     fragmented, dropped, or a fault).
 //   - A host does not hear its own packets, and a router has no applications that receive.
 //   - A tunnel learns the MTU of its path without losing a packet. ICMP is not sent.
+//   - Streams are not made of packets: they follow the unicast paths and their delays, but no link counts, loses or captures
+//     their segments, and a window takes no longer than a byte. What is on its way when the path is cut is late by a second.
+//     Several peers of one port need not have the kernel's one TTL.
 //   - No ARP and no neighbor discovery: a neighbor is found at once.
 package sim

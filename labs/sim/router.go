@@ -24,6 +24,13 @@ type Router struct {
 	groups  map[hostGroup]struct{}
 	routes  []route // what the machines were told, in order of prefix and metric
 
+	// Streams (stream.go).
+	life      int // how often it was started
+	streams   map[streamKey]*streamEnd
+	listens   []listening
+	accepted  uint64
+	ephemeral uint16
+
 	inbox []engine.Event // what the router is still to be told in this instant
 	busy  bool           // tell is at work further up the stack
 
@@ -74,6 +81,8 @@ func (r *Router) reset() {
 	r.machine = r.fresh()
 	r.groups = make(map[hostGroup]struct{})
 	r.routes, r.inbox = nil, nil
+	r.life++
+	r.streams, r.listens = make(map[streamKey]*streamEnd), nil
 	r.ports = [2][engine.MaxVIFs]*Port{}
 	for _, p := range r.node.ports {
 		if p != nil {
@@ -192,6 +201,14 @@ func (r *Router) apply(from engine.MachineID, eff engine.Effect) {
 		r.inbox = append(r.inbox, engine.Addressed{To: from, Event: engine.Counters{Rows: rows}})
 	case engine.Inject:
 		r.inject(&e)
+	case engine.Listen:
+		r.listen(from, e)
+	case engine.OpenStream:
+		r.openStream(from, e)
+	case engine.WriteStream:
+		r.writeStream(from, e)
+	case engine.CloseStream:
+		r.closeStream(from, e)
 	case engine.Answer:
 		s.answers[e.ID] = e
 	case engine.Transition:

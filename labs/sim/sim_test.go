@@ -53,6 +53,14 @@ func describe(ev engine.Event) string {
 		return fmt.Sprintf("route %v metric %d %v %s gone=%v", e.Prefix, e.Metric, hopText(e.Hops), e.Origin, e.Gone)
 	case engine.Upcall:
 		return fmt.Sprintf("upcall %d vif %d %v > %v", e.Kind, e.VIF, e.Src, e.Dst)
+	case engine.StreamOpened:
+		return fmt.Sprintf("opened %s accepted=%v %v > %v", streamName(e.ID), e.Accepted, e.Local, e.Remote)
+	case engine.StreamData:
+		return fmt.Sprintf("data %s %d bytes", streamName(e.ID), len(e.Data))
+	case engine.StreamWritten:
+		return fmt.Sprintf("written %s waiting %d", streamName(e.ID), e.Waiting)
+	case engine.StreamClosed:
+		return fmt.Sprintf("closed %s %q", streamName(e.ID), e.Err)
 	case engine.Counters:
 		return fmt.Sprintf("counters %v", e.Rows)
 	}
