@@ -149,8 +149,16 @@ func (o *oif) cancelAssert(cause string) {
 
 // downstreamAsksLoser is "Receive Prune(S,G), Join(S,G) or Graft(S,G)" addressed to us, who have lost: "The router MUST send
 // an Assert(S,G) on the receiving interface I to initiate an Assert negotiation."
-func (o *oif) downstreamAsksLoser() {
-	if o.assert.lost() {
+//
+// Deviation: RFC 3973 has us remain a loser, whoever asks. But if that Assert wins over the winner, whose path has become
+// worse, the winner takes us for the winner now, and tells us by its Prune alone (section 4.6.4.2); as losers both, nobody
+// would forward until AT(S,G,I) expires. So the winner that asks us is the winner no more.
+func (o *oif) downstreamAsksLoser(src netip.Addr) {
+	switch {
+	case !o.assert.lost():
+	case src == o.assert.winner:
+		o.endAssert("Assert Winner takes us for upstream")
+	default:
 		o.sendAssert(myAssertMetric(o.e, o.iface))
 	}
 }

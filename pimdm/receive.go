@@ -78,7 +78,7 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 		for _, s := range set.Joined {
 			if k, ok := m.flow(i, src, set.Group, s); ok {
 				if e := m.entry(k); e != nil {
-					e.whenPathKnown(func() { e.join(i, forUs, to) })
+					e.whenPathKnown(func() { e.join(i, src, forUs, to) })
 				}
 			}
 		}
@@ -91,7 +91,7 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 			// overridden if the packets are wanted (section 4.4.1, "See Prune(S,G)"): it may have come up before the packet
 			// that called for it. An entry that is of no use goes again at the end of the Step.
 			if e := m.makeEntry(k); e != nil {
-				e.whenPathKnown(func() { e.prune(i, forUs, to, jp.Holdtime) })
+				e.whenPathKnown(func() { e.prune(i, src, forUs, to, jp.Holdtime) })
 			}
 		}
 	}
@@ -114,20 +114,20 @@ func (m *Machine) flow(i *iface, src netip.Addr, g wire.Group, s wire.Source) (e
 }
 
 // join is a Join(S,G) to us, or to another router on RPF_interface(S).
-func (e *entry) join(i *iface, forUs bool, to neighborID) {
+func (e *entry) join(i *iface, src netip.Addr, forUs bool, to neighborID) {
 	switch {
 	case forUs:
-		e.receiveJoin(i, "receive Join(S,G)")
+		e.receiveJoin(i, src, "receive Join(S,G)")
 	case i.bit == rpfInterface(e):
 		e.seeJoin(to)
 	}
 }
 
 // prune is a Prune(S,G) to us, or to another router on RPF_interface(S).
-func (e *entry) prune(i *iface, forUs bool, to neighborID, holdtime time.Duration) {
+func (e *entry) prune(i *iface, src netip.Addr, forUs bool, to neighborID, holdtime time.Duration) {
 	switch {
 	case forUs:
-		e.receivePrune(i, holdtime)
+		e.receivePrune(i, src, holdtime)
 	case i.bit == rpfInterface(e):
 		e.updateUpstream() // of a new entry
 		e.seePrune(to, holdtime)
@@ -137,22 +137,22 @@ func (e *entry) prune(i *iface, forUs bool, to neighborID, holdtime time.Duratio
 
 // receiveJoin is "Receive Join(S,G)" and "Receive Graft(S,G)" of the downstream machine, and "Receive Join or Graft" of the
 // Assert machine's loser.
-func (e *entry) receiveJoin(i *iface, cause string) {
+func (e *entry) receiveJoin(i *iface, src netip.Addr, cause string) {
 	o := e.on(i.bit)
 	if o == nil || i.bit == rpfInterface(e) {
 		return // on RPF_interface(S) there is no downstream machine
 	}
-	o.downstreamAsksLoser()
+	o.downstreamAsksLoser(src)
 	o.endPrune(cause)
 }
 
 // receivePrune is "Receive Prune(S,G)".
-func (e *entry) receivePrune(i *iface, holdtime time.Duration) {
+func (e *entry) receivePrune(i *iface, src netip.Addr, holdtime time.Duration) {
 	if i.bit == rpfInterface(e) || !usable(e.g).Has(i.bit) {
 		return
 	}
 	o := e.oif(i)
-	o.downstreamAsksLoser()
+	o.downstreamAsksLoser(src)
 	o.receivePrune(holdtime)
 	e.m.touch(e)
 }
@@ -178,7 +178,7 @@ func (m *Machine) receiveGraft(i *iface, src netip.Addr, msg *wire.Graft) {
 					// The neighbor and we take each other for upstream: it is to try again when the routes are settled.
 					continue
 				}
-				e.whenPathKnown(func() { e.receiveJoin(i, "receive Graft(S,G)") })
+				e.whenPathKnown(func() { e.receiveJoin(i, src, "receive Graft(S,G)") })
 			}
 			acked.Joined = append(acked.Joined, s)
 		}

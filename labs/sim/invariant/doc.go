@@ -35,8 +35,5 @@
 //   - A DVMRP router whose route to a source is gone for a moment forgets the Prunes for it. On a LAN where another router wants
 //     the packets, one that does not repeats its Prune only as its retransmission backs off (after a quarter of an hour, say);
 //     if the other leaves meanwhile packets come for that long (seed 1492).
-//   - PIM-DM, seed 1383: the Assert winner on a LAN gets a worse path. A loser is asked by a Graft, asserts as RFC 3973 has it,
-//     and the others, the winner too, take it for the winner; but it stays a loser itself, with the metric that the winner had,
-//     and forwards nothing until AT expires. The Prune that the former winner then sends it could tell it.
 //   - No network has routers of several protocols, sparse-dense interfaces, tunnels or scope boundaries.
 package invariant
