@@ -11,12 +11,14 @@ all: build
 build: ## groved and grove, static, into bin/
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/groved ./cmd/grove
 
-lab: build ## lab 06-pim-sm: on the real kernel as root, else in the simulator
+LAB ?= 06
+
+lab: build ## a lab, 06-pim-sm or LAB=NN: on the real kernel as root, else in the simulator
 	@if [ "$$(id -u)" = 0 ]; then \
-		bin/grove lab run 06 --engine netns; \
+		bin/grove lab run $(LAB) --engine netns; \
 	else \
 		echo "not root: the lab runs in the simulator; 'sudo make lab' runs it on the kernel"; \
-		bin/grove lab run 06 --engine sim; \
+		bin/grove lab run $(LAB) --engine sim; \
 	fi
 
 test: ## installs what is missing and runs every test
