@@ -29,6 +29,7 @@ type Config struct {
 
 	PIM4, PIM6 PIM
 	DVMRP      dvmrp.Config // without Interfaces
+	MSDP       MSDP
 	MFIB       MFIB
 
 	API API

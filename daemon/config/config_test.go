@@ -51,7 +51,7 @@ func TestExamples(t *testing.T) {
 			}
 			printed := c.Print()
 			golden(t, "testdata/"+name+".printed.yml", printed)
-			again, err := Parse("printed", []byte(printed))
+			again, err := Parse("testdata/printed", []byte(printed))
 			if err != nil {
 				t.Fatalf("what was printed is faulty: %v\n%s", err, printed)
 			}
@@ -164,7 +164,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		again, err := Parse("printed", []byte(c.Print()))
+		again, err := Parse("testdata/printed", []byte(c.Print()))
 		if err != nil {
 			t.Fatalf("what was printed is faulty: %v\n%s", err, c.Print())
 		}

@@ -29,7 +29,7 @@ func defaults() *Config {
 			"connected": 0, "static": 1, "bgp": 20, "ospf": 110, "isis": 115, "rip": 120, "kernel": 1, "dvmrp": 0, "ibgp": 200,
 		},
 		PIM4: defaultPIM(engine.IPv4),
-		PIM6: defaultPIM(engine.IPv6), DVMRP: defaultDVMRP(),
+		PIM6: defaultPIM(engine.IPv6), DVMRP: defaultDVMRP(), MSDP: defaultMSDP(),
 		MFIB: MFIB{
 			MaxEntries: 1_000_000, MaxNegative: 100_000, NegativeLife: time.Minute, CheckInterval: 4 * time.Second, UpcallRate: 5000,
 			MaxGroups: 100_000, MaxHeld: 4096, MaxHeldPerEntry: 32,
@@ -56,6 +56,7 @@ var (
 func init() {
 	initDVMRPInterfaceKeys()
 	initDVMRPKeys()
+	initMSDPKeys()
 	initInterfaceKeys()
 	initPIMKeys()
 	initTunnelKeys()
@@ -190,6 +191,8 @@ func init() {
 			func(v *Config) *Config { return v }, nil),
 		section("dvmrp", "DVMRP, version 3, on the whole router. It runs on the interfaces that have dvmrp.", dvmrpKeys,
 			func(v *Config) *dvmrp.Config { return &v.DVMRP }, (*reader).checkDVMRP),
+		section("msdp", "MSDP (RFC 3618), by which RPs of different domains, or of one address, tell each other of sources. For IPv4.", msdpKeys,
+			func(v *Config) *MSDP { return &v.MSDP }, (*reader).checkMSDP),
 		section("mfib", "The forwarding tables of both families.", mfibKeys, func(v *Config) *MFIB { return &v.MFIB },
 			func(r *reader, at places, v *MFIB) {
 				if at.good("max-entries", "max-negative") && v.MaxNegative > v.MaxEntries && at.has("max-negative") {
