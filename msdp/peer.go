@@ -256,7 +256,11 @@ func (p *peer) closed(cause string, reset bool) {
 	if p.state == Established {
 		p.resets++
 		p.lastReset = cause
-		m.note(engine.Warning, p.cfg.Address, "msdp: connection closed: "+cause)
+		level := engine.Warning
+		if !reset {
+			level = engine.Info
+		}
+		m.note(level, p.cfg.Address, "msdp: connection closed: "+cause)
 	}
 	p.dropStream(reset)
 	for _, t := range []*engine.Timer{&p.retry, &p.hold, &p.alive, &p.reading, &p.slice} {

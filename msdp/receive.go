@@ -208,7 +208,7 @@ func (p *peer) receiveRequest(msg *wire.Request) {
 	pk.finish()
 }
 
-// sourcesWanted: pimsm has receivers of a group, or no more.
+// sourcesWanted: pimsm has receivers of a group, or no more. If it says again that it wants them it knows nothing any more.
 func (m *Machine) sourcesWanted(e engine.SourcesWanted) {
 	if !e.Group.Is4() {
 		return
@@ -222,6 +222,12 @@ func (m *Machine) sourcesWanted(e engine.SourcesWanted) {
 		g = m.makeGroup(k)
 	}
 	if g.wanted == e.Wanted {
+		if e.Wanted {
+			for _, f := range g.flows.All {
+				f.told = false
+			}
+			m.tellAll(g)
+		}
 		return
 	}
 	g.wanted = e.Wanted

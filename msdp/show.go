@@ -148,7 +148,10 @@ func (m *Machine) answer(q engine.Query) {
 		list := []RPShow{}
 		for _, r := range engine.SortedAddrs(m.rps) {
 			if r.known {
-				c := m.rpfPeer(r.addr, &r.path, nil)
+				c := choice{rule: RuleSelf}
+				if !m.isSelf(r) {
+					c = m.rpfPeer(r.addr, &r.path, nil)
+				}
 				list = append(list, RPShow{
 					RP: r.addr, RPFPeer: c.peer.addr(), Rule: c.rule.String(), Cached: r.cached, Heard: m.now.Sub(r.heard),
 				})

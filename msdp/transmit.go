@@ -1,6 +1,8 @@
 package msdp
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -26,26 +28,22 @@ func (m *Machine) forward() {
 	if len(m.news) == 0 {
 		return
 	}
-	var plain []*sa
-	for _, n := range m.news {
-		if !n.s.gone {
-			plain = append(plain, n.s)
-		}
-	}
-	byRP(plain)
+	slices.SortStableFunc(m.news, func(a, b news) int { return cmp.Compare(number(a.s.rp.addr), number(b.s.rp.addr)) })
 	for _, p := range m.order {
 		if p.state != Established {
 			continue
 		}
-		for _, n := range m.news {
-			if n.packet != nil && !n.s.gone {
-				p.sendData(n)
-			}
-		}
 		pk := packer{p: p}
-		for _, s := range plain {
-			if p.wants(s) {
-				pk.add(s)
+		for _, n := range m.news {
+			switch {
+			case n.s.gone || !p.wants(n.s):
+			case n.packet != nil && n.packet[ttlByte] >= p.cfg.TTLThreshold:
+				// In a message of its own: "only the last entry may have encapsulated data" (section 12.2.1).
+				alone := packer{p: p, data: n.packet}
+				alone.add(n.s)
+				alone.finish()
+			default:
+				pk.add(n.s)
 			}
 		}
 		pk.finish()
@@ -83,17 +81,6 @@ func fits(s *sa, packet []byte) bool {
 
 // ttlByte is where the TTL is in an IPv4 header.
 const ttlByte = 8
-
-// sendData sends an entry with its packet, in a message of its own, if the packet's TTL is not below the peer's threshold.
-// Otherwise it goes with the others.
-func (p *peer) sendData(n news) {
-	if p.missed || n.packet[ttlByte] < p.cfg.TTLThreshold || !p.wants(n.s) {
-		return
-	}
-	pk := packer{p: p, data: n.packet}
-	pk.add(n.s)
-	pk.finish()
-}
 
 // packer packs entries of one RP into messages.
 type packer struct {
