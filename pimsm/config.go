@@ -34,6 +34,10 @@ type Config struct {
 	// AcceptRegister limits the sources and groups for which this RP accepts Registers; empty: all.
 	AcceptRegister []RegisterFilter
 
+	// MSDP says that there is an msdp machine: as an RP we tell it our active sources and the groups that have receivers, and
+	// are told the sources of other domains. When it turns true everything is said anew.
+	MSDP bool
+
 	MaxEntries int // (*,G), (S,G) and (S,G,rpt) entries; default 500,000
 	MaxSources int // (S,G) entries of one group, default 100,000
 }
@@ -124,6 +128,7 @@ func (c Config) withDefaults(f engine.Family) Config {
 
 // configure changes to a new configuration.
 func (m *Machine) configure(c Config) {
+	msdp := m.cfg.MSDP
 	m.cfg = c.withDefaults(m.id.Family)
 	if !m.configured {
 		m.configured, m.subscribe = true, true
@@ -136,6 +141,7 @@ func (m *Machine) configure(c Config) {
 		}
 		g.setRP(m.rpOf(g.addr))
 	}
+	m.configureMSDP(msdp)
 	for _, i := range m.interfaces() {
 		m.configureInterface(i)
 	}

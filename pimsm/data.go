@@ -83,6 +83,8 @@ func (s *source) arrives(a arrival) {
 	if a.iif == 0 {
 		return
 	}
+	m.arriving.s, m.arriving.packet = s, a.packet
+	defer func() { m.arriving.s, m.arriving.packet = nil, nil }()
 	// "First, we restart (or start) the Keepalive Timer if the source is on a directly connected subnet."
 	if directlyConnected(s) && a.iif == rpfInterface(s) && !uselessHere(s) {
 		s.setKeepalive(m.cfg.KeepalivePeriod)

@@ -23,6 +23,7 @@
 //   - downstream.go: sections 4.5.1 to 4.5.3; upstream.go: 4.5.4 and 4.5.5; rpt.go: 4.5.6 and 4.5.7
 //   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2)
 //   - assert.go: section 4.6
+//   - msdp.go: sources of other domains (RFC 3618)
 //   - border.go: other protocols on this router (RFC 2715): their sources, and what they want of ours
 //   - forwarding.go: the rules of section 4.2, and the rows of the forwarding table; data.go: packets that come up
 //   - target.go: the MRIB: sources and RPs, their paths, NBR(I,A)

@@ -225,6 +225,7 @@ func (g *group) update() {
 	g.updateAsserts()
 	g.updateUpstream()
 	g.sweep()
+	g.updateMSDP()
 	g.m.sayGroupLater(g)
 	for _, s := range g.sources.All {
 		g.m.touchSource(s)
@@ -246,6 +247,7 @@ func (s *source) update() {
 	}
 	s.updateDataAsserts()
 	s.updateRpt()
+	s.updateMSDP()
 	s.sweep()
 	s.m.sayLater(s)
 	if s.idle() {
@@ -255,7 +257,7 @@ func (s *source) update() {
 
 // idle says that no state is left but what would be so without the entry.
 func (s *source) idle() bool {
-	return len(s.oifs) == 0 && s.up.state == NotJoined && s.register == nil && s.decap == nil &&
+	return len(s.oifs) == 0 && s.up.state == NotJoined && s.register == nil && s.decap == nil && s.msdp == nil &&
 		!s.kat.Running() && !s.flow.Running() && (s.rpt.ot == nil || !s.rpt.ot.Running()) && s.rpf.known
 }
 

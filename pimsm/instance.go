@@ -39,6 +39,12 @@ type Machine struct {
 	touchedSources []*source
 	updating       bool
 
+	// arriving is the packet that is being handled, for msdp if it is the first of its source.
+	arriving struct {
+		s      *source
+		packet []byte
+	}
+
 	unsaidGroups  []*group
 	unsaidSources []*source
 	said          row // of (*,*)
@@ -107,6 +113,8 @@ func (m *Machine) handle(ev engine.Event) {
 		m.deletion(e.Key)
 	case engine.Alert:
 		m.alert(e)
+	case engine.RemoteSource:
+		m.remoteSource(e)
 	case engine.OwnerChanged:
 		m.ownerChanged(e)
 	case engine.Query:

@@ -275,8 +275,10 @@ func rptJoinDesired(g *group) bool { return joinDesiredStarG(g) }
 //
 //	immediate_olist(S,G) != NULL
 //	OR ( KeepaliveTimer(S,G) is running AND inherited_olist(S,G) != NULL )
+//
+// A source of another domain of which MSDP tells the RP is as active as one whose KeepaliveTimer is running.
 func joinDesiredSG(s *source) bool {
-	return immediateOlistSG(s) != 0 || keepaliveRunning(s) && inheritedOlistSG(s) != 0
+	return immediateOlistSG(s) != 0 || (keepaliveRunning(s) || announced(s)) && inheritedOlistSG(s) != 0
 }
 
 // PruneDesired(S,G,rpt) =

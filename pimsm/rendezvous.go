@@ -108,6 +108,11 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 		m.sendRegisterStop(s.addr, s.g.addr, dst, src)
 		return
 	}
+	if r.Null {
+		s.registersWithUs(nil)
+	} else {
+		s.registersWithUs(r.Packet)
+	}
 	s.countBytes(uint64(len(r.Packet)))
 	sentRegisterStop := false
 	if sptBit(s) || switchToSptDesired(s) && inheritedOlistSG(s) == 0 {

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 // the script's; under each command stands, indented, what the machine then did. Commands:
 //
 //	family 4|6                          before anything else
-//	config rp A [PREFIX] | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | go
+//	config rp A [PREFIX] | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off | go
 //	iface NAME PREFIX... [p2p] [mtu N] [nopim] [other] [prio N] [delay D]   a new or changed interface; delay:
 //	                                    Triggered_Hello_Delay; other: it is another protocol's
 //	down NAME | gone NAME
@@ -44,6 +44,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	installed S G
 //	alert join|prune [[S] G]              what other protocols want; without a group: of (*,*)
 //	owner pimsm|pimdm S G                 the owner of an entry changed
+//	remote S G RP [ttl N] [id N] | noremote S G RP     msdp tells of a source of another domain, with a packet
 //	wait D                                time passes
 //	show entries|joins|rp|counts|neighbors|interfaces [ARG]
 //	quiet on|off                          print no transitions
@@ -250,6 +251,12 @@ func (w *world) do(f []string) error {
 		return w.register(args)
 	case "stop":
 		return w.stop(args)
+	case "remote", "noremote":
+		e := engine.RemoteSource{Key: engine.SG(addr(args[0]), addr(args[1])), RP: addr(args[2]), Active: cmd == "remote"}
+		if len(args) > 3 {
+			e.Packet = dataPacket(e.Key.Source, e.Key.Group, args[3:])
+		}
+		w.event(e)
 	case "wait":
 		d, err := time.ParseDuration(args[0])
 		w.wait(d)
@@ -287,6 +294,8 @@ func (w *world) configure(f []string) error {
 			w.cfg.SPTSwitch, w.cfg.SPTThresholdKbps = pimsm.SPTThreshold, uint64(n)
 			return err
 		}
+	case "msdp":
+		w.cfg.MSDP = f[1] == "on"
 	case "ssm":
 		w.cfg.SSM = append(w.cfg.SSM, netip.MustParsePrefix(f[1]))
 	case "accept":
@@ -622,6 +631,18 @@ func (w *world) describe(e engine.Effect) string {
 			s += " and to other protocols"
 		}
 		return s
+	case engine.SourceActive:
+		s := fmt.Sprintf("source-active %v of %v: %v", e.Key, e.RP, e.Active)
+		if e.Packet != nil {
+			p, err := ip.Parse(e.Packet)
+			s += fmt.Sprintf(" packet ttl %d id %d", p.TTL, p.ID)
+			if err != nil {
+				s += " " + err.Error()
+			}
+		}
+		return s
+	case engine.SourcesWanted:
+		return fmt.Sprintf("sources wanted of %v: %v", e.Group, e.Wanted)
 	case engine.Wildcard:
 		return fmt.Sprintf("wildcard %v", e.Groups)
 	case engine.Note:
@@ -751,6 +772,12 @@ func (w *world) describeAnswer(e engine.Answer) string {
 				x.Incoming, x.Olist, x.JoinTimer)
 			if x.Key.Source.IsValid() {
 				s += fmt.Sprintf(" spt %v kat %v %s register %s", x.SPTbit, x.Keepalive, x.Rpt, x.Register)
+			}
+			if x.Advertised {
+				s += " advertised"
+			}
+			if x.Remote {
+				s += " remote"
 			}
 			lines = append(lines, s)
 		}

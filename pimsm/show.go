@@ -69,6 +69,9 @@ type EntryShow struct {
 	Connected     bool          // DirectlyConnected(S)
 	External      bool          // another protocol's source (RFC 2715)
 
+	Advertised bool // msdp tells other domains of the source
+	Remote     bool // msdp told us of it: it is another domain's
+
 	OthersWant bool // other protocols want the packets: a Join alert
 }
 
@@ -171,6 +174,9 @@ func (m *Machine) showEntries() []EntryShow {
 			x.SPTbit, x.Keepalive, x.Connected = sptBit(s), s.kat.Left(m.now), directlyConnected(s)
 			x.Rpt, x.Register = s.rpt.state.String(), s.registerState().String()
 			x.Decapsulating = s.decap != nil
+			if s.msdp != nil {
+				x.Advertised, x.Remote = s.msdp.said.IsValid(), s.msdp.remote
+			}
 			x.External, x.OthersWant = externallyReached(s), s.wanted == engine.JoinAlert
 			if s.rpt.ot != nil {
 				x.OverrideTimer = s.rpt.ot.Left(m.now)

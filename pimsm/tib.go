@@ -19,6 +19,8 @@ type group struct {
 	sources roll.Roll[*source]     // all (S,G) and (S,G,rpt) state of the group
 	index   map[netip.Addr]*source // of sources; nil while they are few
 	wanted  bool                   // other protocols have receivers of the group: a (*,G) Join alert
+	// saidWanted is what msdp was last told: that there are receivers of the group.
+	saidWanted bool
 
 	placeInRP int32
 }
@@ -43,6 +45,7 @@ type source struct {
 	register *register // nil: NoInfo, and no Register-Stop Timer
 	decap    *decap    // at the RP, while Registers come
 	meter    *meter    // for SPTThreshold
+	msdp     *interdomain
 
 	sptBit bool // SPTbit(S,G); read it by sptBit(s)
 	asked  bool // a Creation of mfib waits for its answer
