@@ -76,6 +76,7 @@ type facts struct {
 	jpG, jpSG, rpt                map[string]string // "NI", "J", "PP"; "NI", "P", "PP", "P'", "PP'"
 	assertG, assertSG             map[string]assertFact
 	sptbit, kat                   bool
+	remote                        bool   // MSDP tells of S (RFC 3618, section 3)
 	register                      string // "NI", "J", "P", "JP"
 	prefS, metricS, prefRP, metRP uint32
 
@@ -220,7 +221,7 @@ func (f *facts) rpfNbrSG() string {
 func (f *facts) joinDesiredG() bool { return len(f.immediateG()) > 0 }
 
 func (f *facts) joinDesiredSG() bool {
-	return len(f.immediateSG()) > 0 || (f.kat && len(f.inheritedSG()) > 0)
+	return len(f.immediateSG()) > 0 || (f.kat || f.remote && f.rp == "us") && len(f.inheritedSG()) > 0
 }
 
 func (f *facts) pruneDesired() bool {
@@ -346,6 +347,7 @@ func randomFacts(rng *rand.Rand) *facts {
 		sptbit: rng.IntN(2) == 0, kat: rng.IntN(2) == 0, register: pick(rng, "NI", "NI", "NI", "J", "P", "JP"),
 		prefS: uint32(rng.IntN(3)), metricS: uint32(rng.IntN(3)), prefRP: uint32(rng.IntN(3)), metRP: uint32(rng.IntN(3)),
 	}
+	f.remote = rng.IntN(4) == 0
 	if f.local {
 		f.connected = false
 	}
@@ -405,7 +407,7 @@ func (f *facts) normal() *facts {
 	n := *f
 	n.rp, n.memberG, n.excludeSG = "none", ifs{}, ifs{}
 	n.jpG, n.rpt, n.assertG = map[string]string{}, map[string]string{}, map[string]assertFact{}
-	n.sptbit, n.kat = true, true
+	n.sptbit, n.kat, n.remote = true, true, false
 	return &n
 }
 
@@ -445,6 +447,9 @@ func build(f *facts) (*group, *source) {
 	if f.kat {
 		s.kat.Do = func(time.Time) {}
 		m.timers.Set(&s.kat, m.now.Add(time.Second))
+	}
+	if f.remote {
+		s.msdp = &interdomain{remote: true}
 	}
 	if f.register != "NI" {
 		s.register = &register{state: map[string]RegisterState{

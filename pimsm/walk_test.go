@@ -35,6 +35,9 @@ func TestRandomWalk(t *testing.T) {
 }
 
 type walk struct {
+	wants   map[netip.Addr]bool       // SourcesWanted
+	active  map[engine.Key]netip.Addr // SourceActive, and of which RP
+	remote  map[engine.Key]bool       // RemoteSource
 	t       *testing.T
 	rng     *rand.Rand
 	m       *Machine
@@ -84,6 +87,8 @@ func newWalk(t *testing.T, seed uint64) *walk {
 	}
 	w.rps = []netip.Addr{netip.MustParseAddr("10.255.0.1"), netip.MustParseAddr("10.255.0.2")}
 	w.cfg.RPs = []StaticRP{{Address: w.rps[0]}}
+	w.cfg.MSDP = true
+	w.wants, w.active, w.remote = map[netip.Addr]bool{}, map[engine.Key]netip.Addr{}, map[engine.Key]bool{}
 	w.cfg.SPTSwitch = pick(w.rng, SPTImmediate, SPTImmediate, SPTNever)
 	w.tell("configure", engine.Configure{Config: w.cfg})
 	for _, l := range w.links {
@@ -102,13 +107,36 @@ func (w *walk) tell(what string, ev engine.Event) {
 
 func (w *walk) step(ev engine.Event) {
 	var track []netip.Addr
+	var over []engine.RemoteSource
 	for _, e := range w.m.Step(w.now, ev) {
-		if t, ok := e.(engine.Track); ok {
-			track = append(track, t.Addr)
+		switch e := e.(type) {
+		case engine.Track:
+			track = append(track, e.Addr)
+		case engine.SourcesWanted:
+			if w.wants[e.Group] == e.Wanted {
+				w.t.Errorf("said twice: %+v", e)
+			}
+			w.wants[e.Group] = e.Wanted
+			for k := range engine.SortedKeys(w.remote) {
+				if k.Group == e.Group && !e.Wanted { // msdp withdraws
+					delete(w.remote, k)
+					over = append(over, engine.RemoteSource{Key: k})
+				}
+			}
+		case engine.SourceActive:
+			if (w.active[e.Key] == e.RP) == e.Active || e.Packet != nil && !e.Active {
+				w.t.Errorf("said twice: %+v", e)
+			}
+			if delete(w.active, e.Key); e.Active {
+				w.active[e.Key] = e.RP
+			}
 		}
 	}
 	for _, a := range track {
 		w.step(w.pathTo(a))
+	}
+	for _, e := range over {
+		w.step(e)
 	}
 }
 
@@ -251,6 +279,22 @@ func (w *walk) happen() {
 		default:
 			w.alert(k, "prune", engine.PruneAlert)
 		}
+	case n < 97 && rng.IntN(2) == 0: // msdp tells of a source of another domain
+		if !w.wants[g] {
+			return
+		}
+		e := engine.RemoteSource{Key: engine.SG(s, g), RP: w.rps[1], Active: rng.IntN(3) > 0}
+		if e.Active && rng.IntN(2) == 0 {
+			e.Packet = dataOf(s, g)
+		}
+		if delete(w.remote, e.Key); e.Active {
+			w.remote[e.Key] = true
+		}
+		w.tell(fmt.Sprintf("remote source %+v", e), e)
+	case n < 98 && rng.IntN(20) == 0: // MSDP ends, or begins
+		w.cfg.MSDP = !w.cfg.MSDP
+		w.tell(fmt.Sprintf("msdp %v", w.cfg.MSDP), engine.Configure{Config: w.cfg})
+		clear(w.remote)
 	case n < 93: // another RP, or none
 		w.cfg.RPs = pick(rng, []StaticRP{{Address: w.rps[0]}}, []StaticRP{{Address: w.rps[1]}})
 		w.tell(fmt.Sprintf("rp %v", w.cfg.RPs), engine.Configure{Config: w.cfg})
@@ -303,7 +347,7 @@ func (w *walk) factsOf(g *group, s *source) *facts {
 		names: testNames, ssm: g.ssm, rp: "none", dr: ifs{}, memberG: ifs{}, memberSG: ifs{}, excludeSG: ifs{},
 		jpG: map[string]string{}, jpSG: map[string]string{}, rpt: map[string]string{},
 		assertG: map[string]assertFact{}, assertSG: map[string]assertFact{},
-		sptbit: s.sptBit, kat: s.kat.Running(), register: "NI", prefRP: 0x7fffffff, metRP: 0xffffffff,
+		sptbit: s.sptBit, kat: s.kat.Running(), remote: w.remote[s.key()], register: "NI", prefRP: 0x7fffffff, metRP: 0xffffffff,
 		prefS: 0x7fffffff, metricS: 0xffffffff,
 	}
 	name := func(i *iface) string {
@@ -411,6 +455,14 @@ func (w *walk) check() {
 		if (g.up.state == Joined) != f.joinDesiredG() || (s.up.state == Joined) != f.joinDesiredSG() {
 			wrong("upstream is %v, %v", g.up.state, s.up.state)
 		}
+		if wanted := w.cfg.MSDP && f.rp == "us" && f.joinDesiredG(); wanted != w.wants[g.addr] {
+			wrong("sources are wanted: %v", !wanted)
+		}
+		ours := s.msdp != nil && s.msdp.registered.Running() ||
+			f.kat && (f.external || f.rpfS != "" && f.dr[f.rpfS] && (f.connected || f.local))
+		if active := w.cfg.MSDP && f.rp == "us" && ours; active != w.active[s.key()].IsValid() {
+			wrong("msdp was told of it: %v", !active)
+		}
 		if (s.register != nil) != f.couldRegister() {
 			wrong("register is %v", s.registerState())
 		}
@@ -491,6 +543,9 @@ func (w *walk) leave() {
 		}
 	}
 	w.wait(2000 * time.Second)
+	if len(w.active) > 0 || len(w.remote) > 0 {
+		w.t.Errorf("msdp was told of %v, and told of %v", w.active, w.remote)
+	}
 	if len(w.m.groups)+w.m.sources > 0 {
 		for _, n := range w.m.nodes() {
 			w.t.Errorf("%v is left: %+v", n.key(), *n.entry())
