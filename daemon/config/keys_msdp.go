@@ -27,8 +27,8 @@ func defaultMSDP() MSDP {
 	return MSDP{
 		RecommendedFilters: true, EncapsulateData: true,
 		Keepalive: 60 * time.Second, HoldTime: 75 * time.Second, ConnectRetry: 30 * time.Second,
-		SAInterval: 60 * time.Second, SAHoldDown: 30 * time.Second, SAState: 90 * time.Second,
-		MaxSAs: 500_000, MaxSAsPerPeer: 100_000, MaxSAsPerSource: 10_000, MaxSAsPerRP: 100_000,
+		SAInterval: 60 * time.Second, SAHoldDown: 30 * time.Second, SAState: 150 * time.Second,
+		MaxSAs: 500_000, MaxSAsPerPeer: 100_000, MaxSAsPerSource: 1000, MaxSAsPerRP: 50_000, MaxRPsPerFlow: 8, MaxRPs: 20_000, MaxRPsPerPeer: 5000,
 	}
 }
 
@@ -72,13 +72,13 @@ func initMSDPKeys() {
 			},
 			print: func(v *conf) string { return printLocal(v.OriginatorID, v.OriginatorInterface) },
 		},
-		also(filter("originate", "Which of our own sources are told to the peers: the first entry that fits decides, and what none fits is told.",
+		also(filter("originate", "Which of our own sources are told to the peers: the first entry that fits decides, and what none fits is not told. Empty: all are.",
 			func(v *conf) *[]MSDPFilter { return &v.Originate }), "redistribute", "sa-redistribute"),
-		also(filter("filter-in", "Which Source-Active messages are accepted, before the filter of the peer: the first entry that fits decides, and what none fits is accepted.",
+		also(filter("filter-in", "Which Source-Active messages are accepted of peers without a filter of their own: the first entry that fits decides, and what none fits is refused. Empty: all are accepted.",
 			func(v *conf) *[]MSDPFilter { return &v.In }), "sa-filter-in"),
 		also(filter("filter-out", "Which are sent on, likewise.", func(v *conf) *[]MSDPFilter { return &v.Out }), "sa-filter-out"),
 		boolean("recommended-filters", func(v *conf) *bool { return &v.RecommendedFilters }, "true",
-			"Neither accept nor tell what no other domain should see: the groups and sources that RFC 4611, section 3.2, lists."),
+			"Neither accept nor tell what no other domain should see: the groups and sources that stay in a domain (RFC 4611, section 4.1), among them 239.0.0.0/8 and private sources. They do not hold in a mesh group."),
 		also(boolean("encapsulate-data", func(v *conf) *bool { return &v.EncapsulateData }, "true",
 			"Whether the first packet of a source goes along with the message that tells of it."), "data-encapsulation"),
 		list("static-rpf", "Peers that are the peer-RPF neighbours of RPs, whatever the routes say.", static,
@@ -93,14 +93,17 @@ func initMSDPKeys() {
 			"SA-Advertisement-Period: in this time each of our own sources is told. RFC 3618, section 5.1."), "sa-advertisement-period"),
 		duration("sa-hold-down", func(v *conf) *time.Duration { return &v.SAHoldDown }, time.Second, time.Hour, "30s",
 			"SA-Hold-Down-Period. RFC 3618, section 5.2."),
-		also(duration("sa-state", func(v *conf) *time.Duration { return &v.SAState }, time.Second, 10*time.Hour, "sa-interval + sa-hold-down",
+		also(duration("sa-state", func(v *conf) *time.Duration { return &v.SAState }, time.Second, 10*time.Hour, "150s, or sa-interval + sa-hold-down if that is more",
 			"SG-State-Period: how long a source of another domain is remembered that nobody tells of again; at least sa-interval and sa-hold-down "+
 				"together. RFC 3618, section 5.3."), "sg-state-period", "sa-timeout"),
 		number("max-sas", func(v *conf) *int { return &v.MaxSAs }, 1, 100_000_000, "500000",
 			"Sources of other domains that are remembered; more are counted and ignored, and not sent on."),
 		number("max-sas-per-peer", func(v *conf) *int { return &v.MaxSAsPerPeer }, 1, 100_000_000, "100000", "Of these, those of one peer."),
-		number("max-sas-per-source", func(v *conf) *int { return &v.MaxSAsPerSource }, 1, 100_000_000, "10000", "Groups of one source."),
-		number("max-sas-per-rp", func(v *conf) *int { return &v.MaxSAsPerRP }, 1, 100_000_000, "100000", "Those that one RP told of."),
+		number("max-sas-per-source", func(v *conf) *int { return &v.MaxSAsPerSource }, 1, 100_000_000, "1000", "Groups of one source."),
+		number("max-sas-per-rp", func(v *conf) *int { return &v.MaxSAsPerRP }, 1, 100_000_000, "50000", "Those that one RP told of."),
+		number("max-rps-per-flow", func(v *conf) *int { return &v.MaxRPsPerFlow }, 1, 1000, "8", "RPs that tell of one source in one group."),
+		number("max-rps", func(v *conf) *int { return &v.MaxRPs }, 1, 1_000_000, "20000", "RPs of other domains that are known."),
+		number("max-rps-per-peer", func(v *conf) *int { return &v.MaxRPsPerPeer }, 1, 1_000_000, "5000", "Of these, those that one peer was the first to name."),
 	}
 }
 
@@ -173,9 +176,9 @@ func initMSDPPeerKeys() {
 			"How many hops away the peer is at most (GTSM, RFC 5082): 1 is on the same link. Both ends must use it."), "ttl-security-hops", "gtsm"),
 		also(number("ttl-threshold", func(v *conf) *uint8 { return &v.TTLThreshold }, 0, 255, "0: all",
 			"Packets with a smaller TTL are not put into messages to the peer."), "sa-ttl-threshold"),
-		also(filter("filter-in", "Which Source-Active messages of the peer are accepted: the first entry that fits decides, and what none fits is accepted.",
+		also(filter("filter-in", "Which Source-Active messages of the peer are accepted: the first entry that fits decides, and what none fits is refused. Empty: filter-in of msdp.",
 			func(v *conf) *[]MSDPFilter { return &v.In }), "sa-filter-in"),
-		also(filter("filter-out", "Which are sent to the peer, likewise.", func(v *conf) *[]MSDPFilter { return &v.Out }), "sa-filter-out"),
+		also(filter("filter-out", "Which are sent to the peer, likewise. Empty: filter-out of msdp.", func(v *conf) *[]MSDPFilter { return &v.Out }), "sa-filter-out"),
 		{
 			name: "max-sas", also: []string{"sa-limit"}, takes: "a whole number from 1 to 100000000", def: "max-sas-per-peer of msdp",
 			doc: "Sources that are remembered from the peer; more are counted and ignored.",
@@ -191,13 +194,40 @@ func initMSDPPeerKeys() {
 				return fmt.Sprint(v.MaxSAs)
 			},
 		},
-		boolean("default-peer", func(v *conf) *bool { return &v.Default }, "false",
-			"All Source-Active messages of the peer are accepted, as a stub domain does of its provider. Of several, the first that is connected."),
+		also(number("rate", func(v *conf) *int { return &v.Rate }, 1, 100_000_000, "10000",
+			"Entries of Source-Active messages that are taken from the peer in a second; the rest is dropped and counted."), "sa-rate"),
+		number("burst", func(v *conf) *int { return &v.Burst }, 1, 100_000_000, "100000", "How many are taken at once."),
+		number("max-waiting", func(v *conf) *int { return &v.MaxWaiting }, 64<<10, 1<<30, "262144",
+			"Bytes that may wait until the peer reads. What is over that is not sent, and the cache is sent again when it has read."),
 		{
-			name: "sa-requests", takes: "true or false", def: "true", doc: "Whether the peer's SA-Requests are answered.",
-			read:  boolean("sa-requests", func(v *conf) *bool { return &v.Requests }, "", "").read,
-			print: boolean("sa-requests", func(v *conf) *bool { return &v.Requests }, "", "").print,
+			name: "boundary", also: []string{"scope"}, takes: "a list of prefixes of groups", def: "none",
+			doc: "Groups that do not cross to the peer or from it (RFC 3618, section 7).",
+			read: func(r *reader, n ast.Node, v *conf) {
+				for _, e := range r.sequence(n, "prefixes of groups") {
+					if p, ok := r.groups(e, "boundary", engine.IPv4); ok {
+						v.Boundary = append(v.Boundary, p)
+					}
+				}
+			},
+			print: func(v *conf) string { return quoteSome(v.Boundary) },
 		},
+		boolean("default-peer", func(v *conf) *bool { return &v.Default }, "false",
+			"What no rule finds a peer-RPF neighbour for is taken from this peer, as a stub domain does of its provider. Of several, from the first "+
+				"in the file that is connected."),
+		{
+			name: "default-for", takes: "a list of IPv4 prefixes", def: "all",
+			doc: "The RPs for which it is the default peer.",
+			read: func(r *reader, n ast.Node, v *conf) {
+				for _, e := range r.sequence(n, "prefixes of RPs") {
+					if p, ok := r.prefix(e, "default-for", engine.IPv4); ok {
+						v.DefaultFor = append(v.DefaultFor, p)
+					}
+				}
+			},
+			print: func(v *conf) string { return quoteSome(v.DefaultFor) },
+		},
+		also(boolean("sa-request", func(v *conf) *bool { return &v.Request }, "false",
+			"Whether the peer is asked for sources when a group gets its first receivers. A peer that caches has told them already."), "sa-requests"),
 		boolean("shutdown", func(v *conf) *bool { return &v.Shutdown }, "false", "Whether nothing is said to the peer for now."),
 	}
 }
@@ -243,6 +273,14 @@ func (r *reader) localAddress(n ast.Node, name string, address *netip.Addr, ifac
 	if r.interfaceName(n, s) {
 		*iface = s
 	}
+}
+
+// quoteSome is quoteAll, and nothing for nothing.
+func quoteSome(list []netip.Prefix) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return quoteAll(list)
 }
 
 func printLocal(a netip.Addr, iface string) string {
@@ -318,8 +356,16 @@ func (r *reader) checkMSDPFilter(_ places, v *MSDPFilter, _ []MSDPFilter) {
 }
 
 func (r *reader) checkMSDPPeer(at places, v *MSDPPeer, before []MSDPPeer) {
-	if !at.has("sa-requests") {
-		v.Requests = true
+	for _, n := range []struct {
+		value     *int
+		otherwise int
+	}{{&v.Rate, 10_000}, {&v.Burst, 100_000}, {&v.MaxWaiting, 256 << 10}} {
+		if *n.value == 0 {
+			*n.value = n.otherwise
+		}
+	}
+	if len(v.DefaultFor) > 0 && !v.Default {
+		r.fault(at.of("default-for"), "default-for of a peer that is no default peer", "default-peer: true beside it", "")
 	}
 	if !v.Address.IsValid() {
 		r.fault(at.whole, "a peer without an address", "address: ADDRESS", "")
@@ -385,7 +431,7 @@ func (r *reader) checkMSDP(at places, v *MSDP) {
 		v.HoldTime = v.Keepalive * 5 / 4
 	}
 	if !at.has(state) {
-		v.SAState = v.SAInterval + v.SAHoldDown
+		v.SAState = max(150*time.Second, v.SAInterval+v.SAHoldDown)
 	}
 	if at.good(keepalive, hold) && v.HoldTime <= v.Keepalive {
 		r.fault(at.latest(keepalive, hold), fmt.Sprintf("hold-time %s is not more than keepalive-interval %s", printDuration(v.HoldTime),
@@ -396,6 +442,9 @@ func (r *reader) checkMSDP(at places, v *MSDP) {
 			printDuration(v.SAInterval), printDuration(v.SAHoldDown)), "at least that (RFC 3618, section 5.3)", "leave it out")
 	}
 	r.later = append(r.later, func(c *Config) {
+		if len(c.MSDP.Peers) > 0 && len(r.enabled[engine.IPv4]) == 0 {
+			r.fault(at.of("peers"), "msdp on a router that routes no multicast of IPv4", "pim: {} on an interface", "enable it, or remove the peers")
+		}
 		if c.MSDP.OriginatorInterface != "" {
 			c.MSDP.OriginatorID = r.firstIPv4(c, at.of("originator-id"), "originator-id", c.MSDP.OriginatorInterface)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // Machines returns the machines that the file asks for, each with its configuration (igmp.Config, mfib.Config,
-// rib.Config, pimsm.Config, pimdm.Config, dvmrp.Config), protocol timers divided by the time scale. A family has mfib and rib as soon as any
+// rib.Config, pimsm.Config, pimdm.Config, dvmrp.Config, msdp.Config), protocol timers divided by the time scale. A family has mfib and rib as soon as any
 // protocol of it is enabled on any interface.
 func (c *Config) Machines() map[engine.MachineID]any {
 	machines := make(map[engine.MachineID]any)
@@ -34,6 +34,7 @@ func (c *Config) Machines() map[engine.MachineID]any {
 		}
 		members := igmp.Config{Interfaces: make(map[string]igmp.InterfaceConfig)}
 		sparse, dense, vector := c.pimsm(f), c.pimdm(f), c.dvmrp()
+		sparse.MSDP = f == engine.IPv4 && len(c.MSDP.Peers) > 0
 		for i := range c.Interfaces {
 			iface := &c.Interfaces[i]
 			if !iface.Enabled(f) {
@@ -91,6 +92,9 @@ func (c *Config) Machines() map[engine.MachineID]any {
 		}
 		if len(vector.Interfaces) > 0 {
 			machines[c.id(engine.DVMRP, f)] = vector
+		}
+		if sparse.MSDP {
+			machines[c.id(engine.MSDP, f)] = c.msdp()
 		}
 	}
 	return machines

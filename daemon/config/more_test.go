@@ -22,7 +22,7 @@ func TestEveryFieldIsReachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := Parse("plain", []byte("table: 7\ninterfaces: {eth0.100: {igmp: {}, mld: {}, pim: {mode: sparse-dense}, pim6: {mode: sparse-dense}}, eth2: {dvmrp: {}}}"))
+	plain, err := Parse("plain", []byte("table: 7\ninterfaces: {eth0.100: {igmp: {}, mld: {}, pim: {mode: sparse-dense}, pim6: {mode: sparse-dense}}, eth2: {dvmrp: {}}}\nmsdp: {peers: [{address: 10.0.0.2, connect-source: 10.0.0.1}]}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestEveryFieldIsReachable(t *testing.T) {
 	}
 	// These follow from the protocols that are enabled, and pimdm makes the last of its own settings.
 	follows := map[string]bool{"mfib.Interfaces.Owner": true, "pimsm.Interfaces.Silent": true, "pimdm.Interfaces.Config.Silent": true,
-		"pimdm.Interfaces.Config.StateRefreshInterval": true, "dvmrp.SecondOnWire": true}
+		"pimdm.Interfaces.Config.StateRefreshInterval": true, "dvmrp.SecondOnWire": true, "pimsm.MSDP": true}
 	for path, ok := range reached {
 		if !ok && !follows[path] {
 			t.Errorf("no key of full.yml reaches %s", path)

@@ -11,6 +11,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/rib"
 	"grove/mfib"
+	"grove/msdp"
 	"grove/pimdm"
 	"grove/pimsm"
 )
@@ -70,6 +71,8 @@ func newMachine(id engine.MachineID, rng *rand.Rand) engine.Machine {
 		return pimdm.New(id, rng)
 	case engine.DVMRP:
 		return dvmrp.New(id, rng)
+	case engine.MSDP:
+		return msdp.New(id, rng)
 	}
 	panic(fmt.Sprintf("router: no machine speaks %q", id.Protocol))
 }
@@ -92,6 +95,9 @@ func withoutInterfaces(config any) any {
 		return c
 	case dvmrp.Config:
 		c.Interfaces = nil
+		return c
+	case msdp.Config:
+		c.Peers = nil
 		return c
 	}
 	return config
