@@ -41,9 +41,11 @@ type world struct {
 	own    []netip.Prefix
 	slow   map[netip.Addr]bool // peers that do not read by themselves
 	quiet  bool
-	ticks  bool
-	nosay  bool // tests without a script
-	log    []string
+	// received, if not nil, is what each peer got, in order.
+	received map[netip.Addr][]engine.Key
+	ticks    bool
+	nosay    bool // tests without a script
+	log      []string
 }
 
 func newWorld(t *testing.T) *world {
@@ -182,6 +184,11 @@ func (w *world) written(e engine.WriteStream) (list []string) {
 		msg, err := wire.Parse(b)
 		if err != nil || len(b) > wire.MaxLen {
 			w.t.Fatalf("the machine writes a TLV of %d octets: %x: %v", len(b), b[:min(len(b), 40)], err)
+		}
+		if sa, ok := msg.(*wire.SourceActive); ok && w.received != nil {
+			for _, x := range sa.Entries {
+				w.received[w.names[e.ID]] = append(w.received[w.names[e.ID]], engine.SG(x.Source, x.Group))
+			}
 		}
 		if !w.nosay {
 			list = append(list, describe(msg))
