@@ -111,9 +111,13 @@ var refused = map[string]map[int]error{"pim-packet-assortment.pcap": {
 	124: wire.ErrDestination, 125: wire.ErrDestination, 162: wire.ErrDestination, 164: wire.ErrDestination,
 	173: wire.ErrDestination, 175: wire.ErrDestination, 188: wire.ErrDestination, 189: wire.ErrDestination,
 	201: wire.ErrDestination, 202: wire.ErrDestination, 242: wire.ErrDestination, 243: wire.ErrDestination,
+	17: wire.ErrDestination, 19: wire.ErrDestination, 145: wire.ErrDestination, 147: wire.ErrDestination,
 	110: wire.ErrTruncated, 228: wire.ErrTruncated,
 	151: wire.ErrChecksum, 196: wire.ErrChecksum, 206: wire.ErrChecksum,
 }}
+
+// padded are two Candidate-RP-Advertisements of the assortment that count two groups and have more behind them.
+var padded = map[string]map[int]bool{"pim-packet-assortment.pcap": {18: true, 146: true}}
 
 // TestCaptures reads what other routers sent, and writes it again to the same bytes.
 func TestCaptures(t *testing.T) {
@@ -142,6 +146,10 @@ func TestCaptures(t *testing.T) {
 				// Some senders' checksum covers all of the message: then only the rest can be equal.
 				b[2], b[3], c.payload[2], c.payload[3] = 0, 0, 0, 0
 			}
+			if padded[c.file][c.number] {
+				c.payload = c.payload[:len(b)]
+				b[2], b[3], c.payload[2], c.payload[3] = 0, 0, 0, 0
+			}
 			if !bytes.Equal(b, c.payload) {
 				t.Errorf("%s, frame %d: written again\n%x, was\n%x", c.file, c.number, b, c.payload)
 			}
@@ -150,11 +158,12 @@ func TestCaptures(t *testing.T) {
 	// MANIFEST.tsv counts the packets of each type; those in refused are not read.
 	if want := (map[wire.Type]int{
 		wire.TypeHello: 101, wire.TypeRegister: 43, wire.TypeRegisterStop: 16, wire.TypeJoinPrune: 42, wire.TypeAssert: 14,
+		wire.TypeBootstrap: 26, wire.TypeCandidateRP: 24,
 	}); !maps.Equal(read, want) {
 		t.Errorf("read %v, want %v", read, want)
 	}
 	if want := (map[wire.Type]int{
-		wire.TypeBootstrap: 26, wire.TypeCandidateRP: 28, wire.TypeDFElection: 42,
+		wire.TypeDFElection: 42,
 	}); !maps.Equal(unsupported, want) {
 		t.Errorf("unsupported: %v, want %v", unsupported, want)
 	}

@@ -14,16 +14,18 @@
 //   - errors.go: the sentinels, Reason
 //   - address.go: the encoded unicast, group and source addresses of section 4.9.1
 //   - hello.go, register.go, registerstop.go, joinprune.go, assert.go, staterefresh.go: one message each;
-//     graft.go: Graft and Graft-Ack
+//     graft.go: Graft and Graft-Ack; bootstrap.go: Bootstrap messages and their semantic fragments;
+//     candidaterp.go: Candidate-RP-Advertisement
 //   - pack.go: Pack, which fits group sets into as few Join/Prune messages as an MTU allows (section 4.9.5.2)
 //
 // # Supported standards
 //
 //   - RFC 7761 section 4.9: packet formats of PIM-SM
 //   - RFC 3973 section 4.7: packet formats of PIM-DM
+//   - RFC 5059 section 4: packet formats of BSR
 //
 // # Known gaps
 //
-//   - Bootstrap, Candidate-RP-Advertisement and DF election are known by name only: Parse answers ErrUnsupportedType.
+//   - DF election is known by name only: Parse answers ErrUnsupportedType.
 //   - Join attributes (RFC 5384) and every other encoding type than the native one are refused with ErrEncoding.
 package wire

@@ -163,7 +163,7 @@ func TestJudgeSeesEverything(t *testing.T) {
 	if len(missing) > 0 {
 		t.Errorf("tshark does not judge %v", missing)
 	}
-	if len(messages) != 8 || len(options) != 7 {
+	if len(messages) != 10 || len(options) != 7 {
 		t.Errorf("found the messages %v and the options %v", messages, options)
 	}
 }

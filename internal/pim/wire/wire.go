@@ -10,7 +10,7 @@ import (
 	"grove/internal/ip"
 )
 
-// Type is the type of a PIM message (RFC 7761 section 4.9, RFC 3973, RFC 5015).
+// Type is the type of a PIM message (RFC 7761 section 4.9, RFC 3973, RFC 5059, RFC 5015).
 type Type uint8
 
 // The types of PIM version 2.
@@ -60,7 +60,8 @@ func AllPIMRouters(f engine.Family) netip.Addr {
 	return allPIMRouters6
 }
 
-// Message is one of *Hello, *Register, *RegisterStop, *JoinPrune, *Assert, *Graft, *GraftAck and *StateRefresh.
+// Message is one of *Hello, *Register, *RegisterStop, *JoinPrune, *Bootstrap, *Assert, *Graft, *GraftAck, *CandidateRPAdv
+// and *StateRefresh.
 type Message interface {
 	// Type returns the type that the header carries.
 	Type() Type
@@ -93,13 +94,14 @@ func Parse(b []byte, src, dst netip.Addr) (Message, error) {
 		if dst != AllPIMRouters(engine.FamilyOf(dst)) {
 			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
 		}
-	case TypeRegister, TypeRegisterStop, TypeGraftAck:
+	case TypeRegister, TypeRegisterStop, TypeGraftAck, TypeCandidateRP:
 		// RFC 3973, section 4.7: a Graft-Ack MUST be unicast to the sender of the Graft.
 		if dst.IsMulticast() {
 			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
 		}
-	case TypeGraft:
-		// RFC 3973, section 4.7: "Graft messages SHOULD be unicast to the RPF'(S)". Others multicast them.
+	case TypeGraft, TypeBootstrap:
+		// RFC 3973, section 4.7: "Graft messages SHOULD be unicast to the RPF'(S)". Others multicast them. RFC 5059,
+		// section 3.5.2: a Bootstrap message may be unicast to a new neighbor.
 		if dst.IsMulticast() && dst != AllPIMRouters(engine.FamilyOf(dst)) {
 			return nil, fmt.Errorf("pim: %v: to %v: %w", typ, dst, ErrDestination)
 		}
@@ -130,6 +132,10 @@ func Parse(b []byte, src, dst netip.Addr) (Message, error) {
 		m = (*GraftAck)(jp)
 	case TypeStateRefresh:
 		m, err = parseStateRefresh(&r)
+	case TypeBootstrap:
+		m, err = parseBootstrap(&r, b[1])
+	case TypeCandidateRP:
+		m, err = parseCandidateRPAdv(&r)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pim: %v: %w", typ, err)
@@ -146,6 +152,9 @@ func Encode(m Message, src, dst netip.Addr) ([]byte, error) {
 	b, err := m.Append([]byte{version<<4 | byte(m.Type()), 0, 0, 0})
 	if err != nil {
 		return nil, fmt.Errorf("pim: %v: %w", m.Type(), err)
+	}
+	if bsm, ok := m.(*Bootstrap); ok {
+		b[1] = flag(bsm.NoForward, bootstrapNoForward)
 	}
 	covered := b
 	if m.Type() == TypeRegister {

@@ -25,7 +25,7 @@ type golden struct {
 }
 
 var goldens = slices.Concat(helloGoldens, registerGoldens, registerStopGoldens, joinPruneGoldens, assertGoldens,
-	graftGoldens, graftAckGoldens, stateRefreshGoldens)
+	graftGoldens, graftAckGoldens, stateRefreshGoldens, bootstrapGoldens, candidateRPGoldens)
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
@@ -124,7 +124,7 @@ func message(typ wire.Type, body []byte, f engine.Family) (b []byte, src, dst ne
 		src, dst = addr("fe80::1"), addr("fe80::2")
 	}
 	switch typ {
-	case wire.TypeRegister, wire.TypeRegisterStop, wire.TypeGraft, wire.TypeGraftAck:
+	case wire.TypeRegister, wire.TypeRegisterStop, wire.TypeGraft, wire.TypeGraftAck, wire.TypeCandidateRP:
 	default:
 		dst = wire.AllPIMRouters(f)
 	}
@@ -205,8 +205,16 @@ func TestErrors(t *testing.T) {
 		{"fe80::1", "224.0.0.13", "2000dfff", "pim: from fe80::1 to 224.0.0.13: wrong address family", "wrong address family", false},
 		{"10.0.12.1", "ff02::d", "2000dfff", "pim: from 10.0.12.1 to ff02::d: wrong address family", "wrong address family", false},
 		{
-			"10.0.12.1", "224.0.0.13", "240000000000", "pim: bootstrap: unsupported type", "unsupported type: bootstrap",
+			"10.0.12.1", "224.0.0.13", "2a0000000000", "pim: df-election: unsupported type", "unsupported type: df-election",
 			true,
+		},
+		{
+			"10.0.12.1", "224.0.0.2", "240000000000", "pim: bootstrap: to 224.0.0.2: wrong destination for the type",
+			"wrong destination for the type", true,
+		},
+		{
+			"10.0.12.1", "224.0.0.13", "280000000000", "pim: candidate-rp: to 224.0.0.13: wrong destination for the type",
+			"wrong destination for the type", true,
 		},
 		{"10.0.12.1", "10.0.12.2", "2e000000", "pim: type 14: unsupported type", "unsupported type: type 14", true},
 		{
@@ -245,7 +253,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: got %q (%q), want %q (%q)", c.hex, err, wire.Reason(err), c.want, c.reason)
 		}
 	}
-	if !errors.Is(&wire.TypeError{Type: wire.TypeBootstrap}, wire.ErrUnsupportedType) {
+	if !errors.Is(&wire.TypeError{Type: wire.TypeDFElection}, wire.ErrUnsupportedType) {
 		t.Error("a TypeError is no ErrUnsupportedType")
 	}
 }
