@@ -24,7 +24,7 @@ func (m *Machine) receive(p *engine.Packet) {
 		return
 	}
 	switch msg.(type) {
-	case *wire.Register, *wire.RegisterStop:
+	case *wire.Register, *wire.RegisterStop, *wire.Bootstrap, *wire.CandidateRPAdv:
 		return // sparse mode's
 	}
 	if i.link.HasAddr(p.Src) {

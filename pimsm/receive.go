@@ -23,6 +23,9 @@ func (m *Machine) receive(p *engine.Packet) {
 	switch msg.(type) {
 	case *wire.Graft, *wire.GraftAck, *wire.StateRefresh:
 		return // dense mode's, which may run beside this machine
+	case *wire.Bootstrap, *wire.CandidateRPAdv:
+		m.drop(i, p.Src, wire.Reason(&wire.TypeError{Type: msg.Type()}))
+		return
 	}
 	m.counts.Add("received " + msg.Type().String())
 	switch msg := msg.(type) {

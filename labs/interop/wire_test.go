@@ -119,9 +119,12 @@ func sendable(t *testing.T) []judge.Message {
 	families := []string{"ipv4", "ipv6"}
 
 	types, makers := encoders(t, "internal/pim/wire")
-	if len(types) != 8 || len(makers) != 1 {
+	if len(types) != 10 || len(makers) != 1 {
 		t.Errorf("PIM: messages %v, and %v", types, makers)
 	}
+	// Those of BSR can be read and written, but no machine sends them yet.
+	bsr := []string{"Bootstrap", "CandidateRPAdv"}
+	types = slices.DeleteFunc(types, func(name string) bool { return slices.Contains(bsr, name) })
 	for _, f := range families {
 		for _, name := range append(types, makers...) {
 			add(f, name)
