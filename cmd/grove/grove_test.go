@@ -157,6 +157,18 @@ func TestDVMRPTables(t *testing.T) {
 	})
 }
 
+// TestMSDPTables: an RP with peers in its own domain and in others.
+func TestMSDPTables(t *testing.T) {
+	showAll(t, apitest.Interdomain(), map[string]string{
+		"msdp-peer":       "ip msdp peer",
+		"msdp-peer-one":   "ip msdp neighbors 192.0.2.2",
+		"msdp-sa-cache":   "ip msdp sa-cache",
+		"msdp-mesh-group": "ip msdp mesh-group",
+		"msdp-rpf":        "ip msdp rpf 192.0.2.2",
+		"msdp-summary":    "ip msdp summary",
+	})
+}
+
 // showAll runs show commands, by the names of their golden files.
 func showAll(t *testing.T, r *apitest.Fake, commands map[string]string) {
 	socket := serve(t, r)

@@ -67,7 +67,7 @@ shortened. With -j the answer is JSON with the version of its schema.`,
 
 	ip := &cobra.Command{Use: "ip", Short: "IPv4"}
 	s.family(ip, pb.Family_FAMILY_IPV4)
-	ip.AddCommand(s.membership("igmp", "Members of groups, by IGMP", pb.Family_FAMILY_IPV4), s.dvmrp())
+	ip.AddCommand(s.membership("igmp", "Members of groups, by IGMP", pb.Family_FAMILY_IPV4), s.dvmrp(), s.msdp())
 
 	ipv6 := &cobra.Command{Use: "ipv6", Short: "IPv6"}
 	s.family(ipv6, pb.Family_FAMILY_IPV6)

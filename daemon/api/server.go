@@ -95,6 +95,9 @@ func (a *asker) id(p engine.Protocol, f engine.Family) engine.MachineID {
 func query[T any](ctx context.Context, a *asker, p engine.Protocol, f engine.Family, what, arg string) (T, error) {
 	var none T
 	id := a.id(p, f)
+	if !a.runs(p, f) && p == engine.MSDP {
+		return none, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%v does not run on this router: name its peers below msdp in its configuration", id))
+	}
 	if !a.runs(p, f) {
 		return none, connect.NewError(connect.CodeFailedPrecondition, fmt.Errorf("%v does not run on this router: enable %s on an interface in its configuration",
 			id, enableWith[engine.MachineID{Protocol: p, Family: f}]))

@@ -1993,6 +1993,1043 @@ func (x *PIMStateRefresh) GetSent() uint64 {
 	return 0
 }
 
+type ListMSDPPeersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMSDPPeersRequest) Reset() {
+	*x = ListMSDPPeersRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMSDPPeersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMSDPPeersRequest) ProtoMessage() {}
+
+func (x *ListMSDPPeersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMSDPPeersRequest.ProtoReflect.Descriptor instead.
+func (*ListMSDPPeersRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListMSDPPeersRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type ListMSDPPeersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Peers         []*MSDPPeer            `protobuf:"bytes,2,rep,name=peers,proto3" json:"peers,omitempty"` // in the order of the configuration
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMSDPPeersResponse) Reset() {
+	*x = ListMSDPPeersResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMSDPPeersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMSDPPeersResponse) ProtoMessage() {}
+
+func (x *ListMSDPPeersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMSDPPeersResponse.ProtoReflect.Descriptor instead.
+func (*ListMSDPPeersResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListMSDPPeersResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListMSDPPeersResponse) GetPeers() []*MSDPPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type MSDPPeer struct {
+	state            protoimpl.MessageState `protogen:"open.v1"`
+	Address          string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Local            string                 `protobuf:"bytes,2,opt,name=local,proto3" json:"local,omitempty"`
+	State            string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // "DISABLED", "INACTIVE", "CONNECTING", "LISTEN", "ESTABLISHED"
+	Since            *durationpb.Duration   `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	Active           bool                   `protobuf:"varint,5,opt,name=active,proto3" json:"active,omitempty"` // we open the connection
+	As               uint32                 `protobuf:"varint,6,opt,name=as,proto3" json:"as,omitempty"`
+	MeshGroup        string                 `protobuf:"bytes,7,opt,name=mesh_group,json=meshGroup,proto3" json:"mesh_group,omitempty"`
+	DefaultPeer      bool                   `protobuf:"varint,8,opt,name=default_peer,json=defaultPeer,proto3" json:"default_peer,omitempty"`
+	Protected        bool                   `protobuf:"varint,9,opt,name=protected,proto3" json:"protected,omitempty"` // by TCP MD5
+	Resets           uint32                 `protobuf:"varint,10,opt,name=resets,proto3" json:"resets,omitempty"`
+	LastReset        string                 `protobuf:"bytes,11,opt,name=last_reset,json=lastReset,proto3" json:"last_reset,omitempty"`
+	ConnectRetry     *durationpb.Duration   `protobuf:"bytes,12,opt,name=connect_retry,json=connectRetry,proto3" json:"connect_retry,omitempty"`
+	Hold             *durationpb.Duration   `protobuf:"bytes,13,opt,name=hold,proto3" json:"hold,omitempty"`
+	Keepalive        *durationpb.Duration   `protobuf:"bytes,14,opt,name=keepalive,proto3" json:"keepalive,omitempty"`
+	Cached           uint32                 `protobuf:"varint,15,opt,name=cached,proto3" json:"cached,omitempty"`                           // entries that it told
+	Rps              uint32                 `protobuf:"varint,16,opt,name=rps,proto3" json:"rps,omitempty"`                                 // that it was the first to name
+	Waiting          uint64                 `protobuf:"varint,17,opt,name=waiting,proto3" json:"waiting,omitempty"`                         // bytes that it has not read
+	CatchingUp       bool                   `protobuf:"varint,18,opt,name=catching_up,json=catchingUp,proto3" json:"catching_up,omitempty"` // the cache is being sent, or will be when it has read
+	MessagesIn       uint64                 `protobuf:"varint,19,opt,name=messages_in,json=messagesIn,proto3" json:"messages_in,omitempty"`
+	MessagesOut      uint64                 `protobuf:"varint,20,opt,name=messages_out,json=messagesOut,proto3" json:"messages_out,omitempty"`
+	SourceActivesIn  uint64                 `protobuf:"varint,21,opt,name=source_actives_in,json=sourceActivesIn,proto3" json:"source_actives_in,omitempty"` // entries
+	SourceActivesOut uint64                 `protobuf:"varint,22,opt,name=source_actives_out,json=sourceActivesOut,proto3" json:"source_actives_out,omitempty"`
+	KeepalivesIn     uint64                 `protobuf:"varint,23,opt,name=keepalives_in,json=keepalivesIn,proto3" json:"keepalives_in,omitempty"`
+	KeepalivesOut    uint64                 `protobuf:"varint,24,opt,name=keepalives_out,json=keepalivesOut,proto3" json:"keepalives_out,omitempty"`
+	RequestsIn       uint64                 `protobuf:"varint,25,opt,name=requests_in,json=requestsIn,proto3" json:"requests_in,omitempty"`
+	RequestsOut      uint64                 `protobuf:"varint,26,opt,name=requests_out,json=requestsOut,proto3" json:"requests_out,omitempty"`
+	ResponsesIn      uint64                 `protobuf:"varint,27,opt,name=responses_in,json=responsesIn,proto3" json:"responses_in,omitempty"`
+	ResponsesOut     uint64                 `protobuf:"varint,28,opt,name=responses_out,json=responsesOut,proto3" json:"responses_out,omitempty"`
+	DataIn           uint64                 `protobuf:"varint,29,opt,name=data_in,json=dataIn,proto3" json:"data_in,omitempty"` // encapsulated packets
+	DataOut          uint64                 `protobuf:"varint,30,opt,name=data_out,json=dataOut,proto3" json:"data_out,omitempty"`
+	Notifications    uint64                 `protobuf:"varint,31,opt,name=notifications,proto3" json:"notifications,omitempty"`
+	Unknown          uint64                 `protobuf:"varint,32,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	RpfFailures      uint64                 `protobuf:"varint,33,opt,name=rpf_failures,json=rpfFailures,proto3" json:"rpf_failures,omitempty"` // entries, as all that follow
+	FilteredIn       uint64                 `protobuf:"varint,34,opt,name=filtered_in,json=filteredIn,proto3" json:"filtered_in,omitempty"`
+	FilteredOut      uint64                 `protobuf:"varint,35,opt,name=filtered_out,json=filteredOut,proto3" json:"filtered_out,omitempty"`
+	OverLimit        uint64                 `protobuf:"varint,36,opt,name=over_limit,json=overLimit,proto3" json:"over_limit,omitempty"`
+	OverRate         uint64                 `protobuf:"varint,37,opt,name=over_rate,json=overRate,proto3" json:"over_rate,omitempty"`
+	NotSent          uint64                 `protobuf:"varint,38,opt,name=not_sent,json=notSent,proto3" json:"not_sent,omitempty"`       // it was slow to read
+	CacheSent        uint64                 `protobuf:"varint,39,opt,name=cache_sent,json=cacheSent,proto3" json:"cache_sent,omitempty"` // how often all of the cache was
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *MSDPPeer) Reset() {
+	*x = MSDPPeer{}
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MSDPPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MSDPPeer) ProtoMessage() {}
+
+func (x *MSDPPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MSDPPeer.ProtoReflect.Descriptor instead.
+func (*MSDPPeer) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *MSDPPeer) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *MSDPPeer) GetLocal() string {
+	if x != nil {
+		return x.Local
+	}
+	return ""
+}
+
+func (x *MSDPPeer) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *MSDPPeer) GetSince() *durationpb.Duration {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *MSDPPeer) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *MSDPPeer) GetAs() uint32 {
+	if x != nil {
+		return x.As
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetMeshGroup() string {
+	if x != nil {
+		return x.MeshGroup
+	}
+	return ""
+}
+
+func (x *MSDPPeer) GetDefaultPeer() bool {
+	if x != nil {
+		return x.DefaultPeer
+	}
+	return false
+}
+
+func (x *MSDPPeer) GetProtected() bool {
+	if x != nil {
+		return x.Protected
+	}
+	return false
+}
+
+func (x *MSDPPeer) GetResets() uint32 {
+	if x != nil {
+		return x.Resets
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetLastReset() string {
+	if x != nil {
+		return x.LastReset
+	}
+	return ""
+}
+
+func (x *MSDPPeer) GetConnectRetry() *durationpb.Duration {
+	if x != nil {
+		return x.ConnectRetry
+	}
+	return nil
+}
+
+func (x *MSDPPeer) GetHold() *durationpb.Duration {
+	if x != nil {
+		return x.Hold
+	}
+	return nil
+}
+
+func (x *MSDPPeer) GetKeepalive() *durationpb.Duration {
+	if x != nil {
+		return x.Keepalive
+	}
+	return nil
+}
+
+func (x *MSDPPeer) GetCached() uint32 {
+	if x != nil {
+		return x.Cached
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetRps() uint32 {
+	if x != nil {
+		return x.Rps
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetWaiting() uint64 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetCatchingUp() bool {
+	if x != nil {
+		return x.CatchingUp
+	}
+	return false
+}
+
+func (x *MSDPPeer) GetMessagesIn() uint64 {
+	if x != nil {
+		return x.MessagesIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetMessagesOut() uint64 {
+	if x != nil {
+		return x.MessagesOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetSourceActivesIn() uint64 {
+	if x != nil {
+		return x.SourceActivesIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetSourceActivesOut() uint64 {
+	if x != nil {
+		return x.SourceActivesOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetKeepalivesIn() uint64 {
+	if x != nil {
+		return x.KeepalivesIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetKeepalivesOut() uint64 {
+	if x != nil {
+		return x.KeepalivesOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetRequestsIn() uint64 {
+	if x != nil {
+		return x.RequestsIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetRequestsOut() uint64 {
+	if x != nil {
+		return x.RequestsOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetResponsesIn() uint64 {
+	if x != nil {
+		return x.ResponsesIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetResponsesOut() uint64 {
+	if x != nil {
+		return x.ResponsesOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetDataIn() uint64 {
+	if x != nil {
+		return x.DataIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetDataOut() uint64 {
+	if x != nil {
+		return x.DataOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetNotifications() uint64 {
+	if x != nil {
+		return x.Notifications
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetUnknown() uint64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetRpfFailures() uint64 {
+	if x != nil {
+		return x.RpfFailures
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetFilteredIn() uint64 {
+	if x != nil {
+		return x.FilteredIn
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetFilteredOut() uint64 {
+	if x != nil {
+		return x.FilteredOut
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetOverLimit() uint64 {
+	if x != nil {
+		return x.OverLimit
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetOverRate() uint64 {
+	if x != nil {
+		return x.OverRate
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetNotSent() uint64 {
+	if x != nil {
+		return x.NotSent
+	}
+	return 0
+}
+
+func (x *MSDPPeer) GetCacheSent() uint64 {
+	if x != nil {
+		return x.CacheSent
+	}
+	return 0
+}
+
+type ListMSDPSourceActivesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // a group, a source or an RP; empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMSDPSourceActivesRequest) Reset() {
+	*x = ListMSDPSourceActivesRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMSDPSourceActivesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMSDPSourceActivesRequest) ProtoMessage() {}
+
+func (x *ListMSDPSourceActivesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMSDPSourceActivesRequest.ProtoReflect.Descriptor instead.
+func (*ListMSDPSourceActivesRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListMSDPSourceActivesRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type ListMSDPSourceActivesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	SourceActives []*MSDPSourceActive    `protobuf:"bytes,2,rep,name=source_actives,json=sourceActives,proto3" json:"source_actives,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListMSDPSourceActivesResponse) Reset() {
+	*x = ListMSDPSourceActivesResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListMSDPSourceActivesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListMSDPSourceActivesResponse) ProtoMessage() {}
+
+func (x *ListMSDPSourceActivesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListMSDPSourceActivesResponse.ProtoReflect.Descriptor instead.
+func (*ListMSDPSourceActivesResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ListMSDPSourceActivesResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListMSDPSourceActivesResponse) GetSourceActives() []*MSDPSourceActive {
+	if x != nil {
+		return x.SourceActives
+	}
+	return nil
+}
+
+type MSDPSourceActive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Rp            string                 `protobuf:"bytes,3,opt,name=rp,proto3" json:"rp,omitempty"`
+	Peer          string                 `protobuf:"bytes,4,opt,name=peer,proto3" json:"peer,omitempty"` // that told; empty: it is of our own domain
+	Own           bool                   `protobuf:"varint,5,opt,name=own,proto3" json:"own,omitempty"`
+	Withheld      bool                   `protobuf:"varint,6,opt,name=withheld,proto3" json:"withheld,omitempty"` // our own, which a filter keeps here
+	Age           *durationpb.Duration   `protobuf:"bytes,7,opt,name=age,proto3" json:"age,omitempty"`
+	Expires       *durationpb.Duration   `protobuf:"bytes,8,opt,name=expires,proto3" json:"expires,omitempty"`
+	Forwarded     *durationpb.Duration   `protobuf:"bytes,9,opt,name=forwarded,proto3" json:"forwarded,omitempty"` // since it was last sent on; absent: never
+	Wanted        bool                   `protobuf:"varint,10,opt,name=wanted,proto3" json:"wanted,omitempty"`     // PIM has receivers of the group
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MSDPSourceActive) Reset() {
+	*x = MSDPSourceActive{}
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MSDPSourceActive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MSDPSourceActive) ProtoMessage() {}
+
+func (x *MSDPSourceActive) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MSDPSourceActive.ProtoReflect.Descriptor instead.
+func (*MSDPSourceActive) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *MSDPSourceActive) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *MSDPSourceActive) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *MSDPSourceActive) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *MSDPSourceActive) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *MSDPSourceActive) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+func (x *MSDPSourceActive) GetWithheld() bool {
+	if x != nil {
+		return x.Withheld
+	}
+	return false
+}
+
+func (x *MSDPSourceActive) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *MSDPSourceActive) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *MSDPSourceActive) GetForwarded() *durationpb.Duration {
+	if x != nil {
+		return x.Forwarded
+	}
+	return nil
+}
+
+func (x *MSDPSourceActive) GetWanted() bool {
+	if x != nil {
+		return x.Wanted
+	}
+	return false
+}
+
+type GetMSDPRPFRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rp            string                 `protobuf:"bytes,1,opt,name=rp,proto3" json:"rp,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMSDPRPFRequest) Reset() {
+	*x = GetMSDPRPFRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMSDPRPFRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMSDPRPFRequest) ProtoMessage() {}
+
+func (x *GetMSDPRPFRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMSDPRPFRequest.ProtoReflect.Descriptor instead.
+func (*GetMSDPRPFRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *GetMSDPRPFRequest) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+type GetMSDPRPFResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Rp            string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`
+	Route         string                 `protobuf:"bytes,3,opt,name=route,proto3" json:"route,omitempty"`
+	Rule          string                 `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`                      // that found the neighbor
+	RpfPeer       string                 `protobuf:"bytes,5,opt,name=rpf_peer,json=rpfPeer,proto3" json:"rpf_peer,omitempty"` // empty: there is none
+	Compared      []string               `protobuf:"bytes,6,rep,name=compared,proto3" json:"compared,omitempty"`              // what each rule looked at, in their order
+	Peers         []*MSDPRPFPeer         `protobuf:"bytes,7,rep,name=peers,proto3" json:"peers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMSDPRPFResponse) Reset() {
+	*x = GetMSDPRPFResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMSDPRPFResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMSDPRPFResponse) ProtoMessage() {}
+
+func (x *GetMSDPRPFResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMSDPRPFResponse.ProtoReflect.Descriptor instead.
+func (*GetMSDPRPFResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetMSDPRPFResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *GetMSDPRPFResponse) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *GetMSDPRPFResponse) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *GetMSDPRPFResponse) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *GetMSDPRPFResponse) GetRpfPeer() string {
+	if x != nil {
+		return x.RpfPeer
+	}
+	return ""
+}
+
+func (x *GetMSDPRPFResponse) GetCompared() []string {
+	if x != nil {
+		return x.Compared
+	}
+	return nil
+}
+
+func (x *GetMSDPRPFResponse) GetPeers() []*MSDPRPFPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+// MSDPRPFPeer is the verdict on what a peer says of the RP.
+type MSDPRPFPeer struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Peer            string                 `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
+	Established     bool                   `protobuf:"varint,2,opt,name=established,proto3" json:"established,omitempty"`
+	Accepted        bool                   `protobuf:"varint,3,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	Rule            string                 `protobuf:"bytes,4,opt,name=rule,proto3" json:"rule,omitempty"`
+	AcceptedEntries uint64                 `protobuf:"varint,5,opt,name=accepted_entries,json=acceptedEntries,proto3" json:"accepted_entries,omitempty"`
+	RefusedEntries  uint64                 `protobuf:"varint,6,opt,name=refused_entries,json=refusedEntries,proto3" json:"refused_entries,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *MSDPRPFPeer) Reset() {
+	*x = MSDPRPFPeer{}
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MSDPRPFPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MSDPRPFPeer) ProtoMessage() {}
+
+func (x *MSDPRPFPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MSDPRPFPeer.ProtoReflect.Descriptor instead.
+func (*MSDPRPFPeer) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *MSDPRPFPeer) GetPeer() string {
+	if x != nil {
+		return x.Peer
+	}
+	return ""
+}
+
+func (x *MSDPRPFPeer) GetEstablished() bool {
+	if x != nil {
+		return x.Established
+	}
+	return false
+}
+
+func (x *MSDPRPFPeer) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
+}
+
+func (x *MSDPRPFPeer) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *MSDPRPFPeer) GetAcceptedEntries() uint64 {
+	if x != nil {
+		return x.AcceptedEntries
+	}
+	return 0
+}
+
+func (x *MSDPRPFPeer) GetRefusedEntries() uint64 {
+	if x != nil {
+		return x.RefusedEntries
+	}
+	return 0
+}
+
+type GetMSDPSummaryRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMSDPSummaryRequest) Reset() {
+	*x = GetMSDPSummaryRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMSDPSummaryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMSDPSummaryRequest) ProtoMessage() {}
+
+func (x *GetMSDPSummaryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMSDPSummaryRequest.ProtoReflect.Descriptor instead.
+func (*GetMSDPSummaryRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
+}
+
+type GetMSDPSummaryResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	OriginatorId  string                 `protobuf:"bytes,2,opt,name=originator_id,json=originatorId,proto3" json:"originator_id,omitempty"` // empty: the address of the RP
+	Peers         uint32                 `protobuf:"varint,3,opt,name=peers,proto3" json:"peers,omitempty"`
+	Established   uint32                 `protobuf:"varint,4,opt,name=established,proto3" json:"established,omitempty"`
+	Cached        uint32                 `protobuf:"varint,5,opt,name=cached,proto3" json:"cached,omitempty"` // entries of other domains
+	Own           uint32                 `protobuf:"varint,6,opt,name=own,proto3" json:"own,omitempty"`       // entries of our own
+	Flows         uint32                 `protobuf:"varint,7,opt,name=flows,proto3" json:"flows,omitempty"`
+	Groups        uint32                 `protobuf:"varint,8,opt,name=groups,proto3" json:"groups,omitempty"`
+	Wanted        uint32                 `protobuf:"varint,9,opt,name=wanted,proto3" json:"wanted,omitempty"` // groups that PIM has receivers of
+	Sources       uint32                 `protobuf:"varint,10,opt,name=sources,proto3" json:"sources,omitempty"`
+	Rps           uint32                 `protobuf:"varint,11,opt,name=rps,proto3" json:"rps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMSDPSummaryResponse) Reset() {
+	*x = GetMSDPSummaryResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMSDPSummaryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMSDPSummaryResponse) ProtoMessage() {}
+
+func (x *GetMSDPSummaryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMSDPSummaryResponse.ProtoReflect.Descriptor instead.
+func (*GetMSDPSummaryResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetMSDPSummaryResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *GetMSDPSummaryResponse) GetOriginatorId() string {
+	if x != nil {
+		return x.OriginatorId
+	}
+	return ""
+}
+
+func (x *GetMSDPSummaryResponse) GetPeers() uint32 {
+	if x != nil {
+		return x.Peers
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetEstablished() uint32 {
+	if x != nil {
+		return x.Established
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetCached() uint32 {
+	if x != nil {
+		return x.Cached
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetOwn() uint32 {
+	if x != nil {
+		return x.Own
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetFlows() uint32 {
+	if x != nil {
+		return x.Flows
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetGroups() uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetWanted() uint32 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetSources() uint32 {
+	if x != nil {
+		return x.Sources
+	}
+	return 0
+}
+
+func (x *GetMSDPSummaryResponse) GetRps() uint32 {
+	if x != nil {
+		return x.Rps
+	}
+	return 0
+}
+
 type ListDVMRPNeighborsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"` // empty: all
@@ -2002,7 +3039,7 @@ type ListDVMRPNeighborsRequest struct {
 
 func (x *ListDVMRPNeighborsRequest) Reset() {
 	*x = ListDVMRPNeighborsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +3051,7 @@ func (x *ListDVMRPNeighborsRequest) String() string {
 func (*ListDVMRPNeighborsRequest) ProtoMessage() {}
 
 func (x *ListDVMRPNeighborsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[19]
+	mi := &file_grove_v1_grove_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +3064,7 @@ func (x *ListDVMRPNeighborsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPNeighborsRequest.ProtoReflect.Descriptor instead.
 func (*ListDVMRPNeighborsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{19}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListDVMRPNeighborsRequest) GetInterface() string {
@@ -2047,7 +3084,7 @@ type ListDVMRPNeighborsResponse struct {
 
 func (x *ListDVMRPNeighborsResponse) Reset() {
 	*x = ListDVMRPNeighborsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2059,7 +3096,7 @@ func (x *ListDVMRPNeighborsResponse) String() string {
 func (*ListDVMRPNeighborsResponse) ProtoMessage() {}
 
 func (x *ListDVMRPNeighborsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[20]
+	mi := &file_grove_v1_grove_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2072,7 +3109,7 @@ func (x *ListDVMRPNeighborsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPNeighborsResponse.ProtoReflect.Descriptor instead.
 func (*ListDVMRPNeighborsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{20}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListDVMRPNeighborsResponse) GetSchema() string {
@@ -2107,7 +3144,7 @@ type DVMRPNeighbor struct {
 
 func (x *DVMRPNeighbor) Reset() {
 	*x = DVMRPNeighbor{}
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2119,7 +3156,7 @@ func (x *DVMRPNeighbor) String() string {
 func (*DVMRPNeighbor) ProtoMessage() {}
 
 func (x *DVMRPNeighbor) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[21]
+	mi := &file_grove_v1_grove_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2132,7 +3169,7 @@ func (x *DVMRPNeighbor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPNeighbor.ProtoReflect.Descriptor instead.
 func (*DVMRPNeighbor) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{21}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DVMRPNeighbor) GetInterface() string {
@@ -2213,7 +3250,7 @@ type ListDVMRPInterfacesRequest struct {
 
 func (x *ListDVMRPInterfacesRequest) Reset() {
 	*x = ListDVMRPInterfacesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +3262,7 @@ func (x *ListDVMRPInterfacesRequest) String() string {
 func (*ListDVMRPInterfacesRequest) ProtoMessage() {}
 
 func (x *ListDVMRPInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[22]
+	mi := &file_grove_v1_grove_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +3275,7 @@ func (x *ListDVMRPInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListDVMRPInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{22}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
 }
 
 type ListDVMRPInterfacesResponse struct {
@@ -2251,7 +3288,7 @@ type ListDVMRPInterfacesResponse struct {
 
 func (x *ListDVMRPInterfacesResponse) Reset() {
 	*x = ListDVMRPInterfacesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2263,7 +3300,7 @@ func (x *ListDVMRPInterfacesResponse) String() string {
 func (*ListDVMRPInterfacesResponse) ProtoMessage() {}
 
 func (x *ListDVMRPInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[23]
+	mi := &file_grove_v1_grove_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2276,7 +3313,7 @@ func (x *ListDVMRPInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListDVMRPInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{23}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListDVMRPInterfacesResponse) GetSchema() string {
@@ -2315,7 +3352,7 @@ type DVMRPInterface struct {
 
 func (x *DVMRPInterface) Reset() {
 	*x = DVMRPInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +3364,7 @@ func (x *DVMRPInterface) String() string {
 func (*DVMRPInterface) ProtoMessage() {}
 
 func (x *DVMRPInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[24]
+	mi := &file_grove_v1_grove_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +3377,7 @@ func (x *DVMRPInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPInterface.ProtoReflect.Descriptor instead.
 func (*DVMRPInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{24}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DVMRPInterface) GetInterface() string {
@@ -2450,7 +3487,7 @@ type ListDVMRPRoutesRequest struct {
 
 func (x *ListDVMRPRoutesRequest) Reset() {
 	*x = ListDVMRPRoutesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +3499,7 @@ func (x *ListDVMRPRoutesRequest) String() string {
 func (*ListDVMRPRoutesRequest) ProtoMessage() {}
 
 func (x *ListDVMRPRoutesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[25]
+	mi := &file_grove_v1_grove_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +3512,7 @@ func (x *ListDVMRPRoutesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPRoutesRequest.ProtoReflect.Descriptor instead.
 func (*ListDVMRPRoutesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{25}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListDVMRPRoutesRequest) GetDestination() string {
@@ -2495,7 +3532,7 @@ type ListDVMRPRoutesResponse struct {
 
 func (x *ListDVMRPRoutesResponse) Reset() {
 	*x = ListDVMRPRoutesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +3544,7 @@ func (x *ListDVMRPRoutesResponse) String() string {
 func (*ListDVMRPRoutesResponse) ProtoMessage() {}
 
 func (x *ListDVMRPRoutesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[26]
+	mi := &file_grove_v1_grove_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +3557,7 @@ func (x *ListDVMRPRoutesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPRoutesResponse.ProtoReflect.Descriptor instead.
 func (*ListDVMRPRoutesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{26}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListDVMRPRoutesResponse) GetSchema() string {
@@ -2558,7 +3595,7 @@ type DVMRPRoute struct {
 
 func (x *DVMRPRoute) Reset() {
 	*x = DVMRPRoute{}
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2570,7 +3607,7 @@ func (x *DVMRPRoute) String() string {
 func (*DVMRPRoute) ProtoMessage() {}
 
 func (x *DVMRPRoute) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[27]
+	mi := &file_grove_v1_grove_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2583,7 +3620,7 @@ func (x *DVMRPRoute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPRoute.ProtoReflect.Descriptor instead.
 func (*DVMRPRoute) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{27}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *DVMRPRoute) GetPrefix() string {
@@ -2683,7 +3720,7 @@ type DVMRPRouteInterface struct {
 
 func (x *DVMRPRouteInterface) Reset() {
 	*x = DVMRPRouteInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2695,7 +3732,7 @@ func (x *DVMRPRouteInterface) String() string {
 func (*DVMRPRouteInterface) ProtoMessage() {}
 
 func (x *DVMRPRouteInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[28]
+	mi := &file_grove_v1_grove_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2708,7 +3745,7 @@ func (x *DVMRPRouteInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPRouteInterface.ProtoReflect.Descriptor instead.
 func (*DVMRPRouteInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{28}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DVMRPRouteInterface) GetInterface() string {
@@ -2755,7 +3792,7 @@ type ListDVMRPEntriesRequest struct {
 
 func (x *ListDVMRPEntriesRequest) Reset() {
 	*x = ListDVMRPEntriesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2767,7 +3804,7 @@ func (x *ListDVMRPEntriesRequest) String() string {
 func (*ListDVMRPEntriesRequest) ProtoMessage() {}
 
 func (x *ListDVMRPEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[29]
+	mi := &file_grove_v1_grove_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2780,7 +3817,7 @@ func (x *ListDVMRPEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListDVMRPEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{29}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListDVMRPEntriesRequest) GetGroup() string {
@@ -2800,7 +3837,7 @@ type ListDVMRPEntriesResponse struct {
 
 func (x *ListDVMRPEntriesResponse) Reset() {
 	*x = ListDVMRPEntriesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2812,7 +3849,7 @@ func (x *ListDVMRPEntriesResponse) String() string {
 func (*ListDVMRPEntriesResponse) ProtoMessage() {}
 
 func (x *ListDVMRPEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[30]
+	mi := &file_grove_v1_grove_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2825,7 +3862,7 @@ func (x *ListDVMRPEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDVMRPEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListDVMRPEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{30}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ListDVMRPEntriesResponse) GetSchema() string {
@@ -2871,7 +3908,7 @@ type DVMRPEntry struct {
 
 func (x *DVMRPEntry) Reset() {
 	*x = DVMRPEntry{}
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2883,7 +3920,7 @@ func (x *DVMRPEntry) String() string {
 func (*DVMRPEntry) ProtoMessage() {}
 
 func (x *DVMRPEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[31]
+	mi := &file_grove_v1_grove_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2896,7 +3933,7 @@ func (x *DVMRPEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPEntry.ProtoReflect.Descriptor instead.
 func (*DVMRPEntry) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{31}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *DVMRPEntry) GetSource() string {
@@ -3061,7 +4098,7 @@ type DVMRPEntryInterface struct {
 
 func (x *DVMRPEntryInterface) Reset() {
 	*x = DVMRPEntryInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +4110,7 @@ func (x *DVMRPEntryInterface) String() string {
 func (*DVMRPEntryInterface) ProtoMessage() {}
 
 func (x *DVMRPEntryInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[32]
+	mi := &file_grove_v1_grove_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +4123,7 @@ func (x *DVMRPEntryInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPEntryInterface.ProtoReflect.Descriptor instead.
 func (*DVMRPEntryInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{32}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *DVMRPEntryInterface) GetInterface() string {
@@ -3149,7 +4186,7 @@ type DVMRPPrune struct {
 
 func (x *DVMRPPrune) Reset() {
 	*x = DVMRPPrune{}
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +4198,7 @@ func (x *DVMRPPrune) String() string {
 func (*DVMRPPrune) ProtoMessage() {}
 
 func (x *DVMRPPrune) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[33]
+	mi := &file_grove_v1_grove_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +4211,7 @@ func (x *DVMRPPrune) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DVMRPPrune.ProtoReflect.Descriptor instead.
 func (*DVMRPPrune) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{33}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *DVMRPPrune) GetNeighbor() string {
@@ -3209,7 +4246,7 @@ type ListGroupsRequest struct {
 
 func (x *ListGroupsRequest) Reset() {
 	*x = ListGroupsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3221,7 +4258,7 @@ func (x *ListGroupsRequest) String() string {
 func (*ListGroupsRequest) ProtoMessage() {}
 
 func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[34]
+	mi := &file_grove_v1_grove_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3234,7 +4271,7 @@ func (x *ListGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{34}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListGroupsRequest) GetFamily() Family {
@@ -3268,7 +4305,7 @@ type ListGroupsResponse struct {
 
 func (x *ListGroupsResponse) Reset() {
 	*x = ListGroupsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3280,7 +4317,7 @@ func (x *ListGroupsResponse) String() string {
 func (*ListGroupsResponse) ProtoMessage() {}
 
 func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[35]
+	mi := &file_grove_v1_grove_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3293,7 +4330,7 @@ func (x *ListGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{35}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ListGroupsResponse) GetSchema() string {
@@ -3326,7 +4363,7 @@ type Group struct {
 
 func (x *Group) Reset() {
 	*x = Group{}
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3338,7 +4375,7 @@ func (x *Group) String() string {
 func (*Group) ProtoMessage() {}
 
 func (x *Group) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[36]
+	mi := &file_grove_v1_grove_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3351,7 +4388,7 @@ func (x *Group) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Group.ProtoReflect.Descriptor instead.
 func (*Group) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{36}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Group) GetInterface() string {
@@ -3421,7 +4458,7 @@ type GroupSource struct {
 
 func (x *GroupSource) Reset() {
 	*x = GroupSource{}
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3433,7 +4470,7 @@ func (x *GroupSource) String() string {
 func (*GroupSource) ProtoMessage() {}
 
 func (x *GroupSource) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[37]
+	mi := &file_grove_v1_grove_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3446,7 +4483,7 @@ func (x *GroupSource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSource.ProtoReflect.Descriptor instead.
 func (*GroupSource) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{37}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupSource) GetAddress() string {
@@ -3479,7 +4516,7 @@ type ListGroupInterfacesRequest struct {
 
 func (x *ListGroupInterfacesRequest) Reset() {
 	*x = ListGroupInterfacesRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3491,7 +4528,7 @@ func (x *ListGroupInterfacesRequest) String() string {
 func (*ListGroupInterfacesRequest) ProtoMessage() {}
 
 func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[38]
+	mi := &file_grove_v1_grove_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3504,7 +4541,7 @@ func (x *ListGroupInterfacesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesRequest.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{38}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListGroupInterfacesRequest) GetFamily() Family {
@@ -3524,7 +4561,7 @@ type ListGroupInterfacesResponse struct {
 
 func (x *ListGroupInterfacesResponse) Reset() {
 	*x = ListGroupInterfacesResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3536,7 +4573,7 @@ func (x *ListGroupInterfacesResponse) String() string {
 func (*ListGroupInterfacesResponse) ProtoMessage() {}
 
 func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[39]
+	mi := &file_grove_v1_grove_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3549,7 +4586,7 @@ func (x *ListGroupInterfacesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListGroupInterfacesResponse.ProtoReflect.Descriptor instead.
 func (*ListGroupInterfacesResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{39}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListGroupInterfacesResponse) GetSchema() string {
@@ -3587,7 +4624,7 @@ type GroupInterface struct {
 
 func (x *GroupInterface) Reset() {
 	*x = GroupInterface{}
-	mi := &file_grove_v1_grove_proto_msgTypes[40]
+	mi := &file_grove_v1_grove_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +4636,7 @@ func (x *GroupInterface) String() string {
 func (*GroupInterface) ProtoMessage() {}
 
 func (x *GroupInterface) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[40]
+	mi := &file_grove_v1_grove_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +4649,7 @@ func (x *GroupInterface) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInterface.ProtoReflect.Descriptor instead.
 func (*GroupInterface) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{40}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *GroupInterface) GetInterface() string {
@@ -3716,7 +4753,7 @@ type GetRPFRequest struct {
 
 func (x *GetRPFRequest) Reset() {
 	*x = GetRPFRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[41]
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3728,7 +4765,7 @@ func (x *GetRPFRequest) String() string {
 func (*GetRPFRequest) ProtoMessage() {}
 
 func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[41]
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3741,7 +4778,7 @@ func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFRequest.ProtoReflect.Descriptor instead.
 func (*GetRPFRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{41}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetRPFRequest) GetFamily() Family {
@@ -3768,7 +4805,7 @@ type GetRPFResponse struct {
 
 func (x *GetRPFResponse) Reset() {
 	*x = GetRPFResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[42]
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3780,7 +4817,7 @@ func (x *GetRPFResponse) String() string {
 func (*GetRPFResponse) ProtoMessage() {}
 
 func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[42]
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3793,7 +4830,7 @@ func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFResponse.ProtoReflect.Descriptor instead.
 func (*GetRPFResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{42}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetRPFResponse) GetSchema() string {
@@ -3830,7 +4867,7 @@ type RPF struct {
 
 func (x *RPF) Reset() {
 	*x = RPF{}
-	mi := &file_grove_v1_grove_proto_msgTypes[43]
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3842,7 +4879,7 @@ func (x *RPF) String() string {
 func (*RPF) ProtoMessage() {}
 
 func (x *RPF) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[43]
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3855,7 +4892,7 @@ func (x *RPF) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RPF.ProtoReflect.Descriptor instead.
 func (*RPF) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{43}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RPF) GetAddress() string {
@@ -3953,7 +4990,7 @@ type NextHop struct {
 
 func (x *NextHop) Reset() {
 	*x = NextHop{}
-	mi := &file_grove_v1_grove_proto_msgTypes[44]
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3965,7 +5002,7 @@ func (x *NextHop) String() string {
 func (*NextHop) ProtoMessage() {}
 
 func (x *NextHop) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[44]
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3978,7 +5015,7 @@ func (x *NextHop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHop.ProtoReflect.Descriptor instead.
 func (*NextHop) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{44}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *NextHop) GetInterface() string {
@@ -4017,7 +5054,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_grove_v1_grove_proto_msgTypes[45]
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4029,7 +5066,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[45]
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4042,7 +5079,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{45}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Route) GetPrefix() string {
@@ -4104,7 +5141,7 @@ type ListRPsRequest struct {
 
 func (x *ListRPsRequest) Reset() {
 	*x = ListRPsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[46]
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4116,7 +5153,7 @@ func (x *ListRPsRequest) String() string {
 func (*ListRPsRequest) ProtoMessage() {}
 
 func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[46]
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4129,7 +5166,7 @@ func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsRequest.ProtoReflect.Descriptor instead.
 func (*ListRPsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{46}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListRPsRequest) GetFamily() Family {
@@ -4156,7 +5193,7 @@ type ListRPsResponse struct {
 
 func (x *ListRPsResponse) Reset() {
 	*x = ListRPsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[47]
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4168,7 +5205,7 @@ func (x *ListRPsResponse) String() string {
 func (*ListRPsResponse) ProtoMessage() {}
 
 func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[47]
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4181,7 +5218,7 @@ func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsResponse.ProtoReflect.Descriptor instead.
 func (*ListRPsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{47}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListRPsResponse) GetSchema() string {
@@ -4214,7 +5251,7 @@ type RP struct {
 
 func (x *RP) Reset() {
 	*x = RP{}
-	mi := &file_grove_v1_grove_proto_msgTypes[48]
+	mi := &file_grove_v1_grove_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4226,7 +5263,7 @@ func (x *RP) String() string {
 func (*RP) ProtoMessage() {}
 
 func (x *RP) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[48]
+	mi := &file_grove_v1_grove_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4239,7 +5276,7 @@ func (x *RP) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RP.ProtoReflect.Descriptor instead.
 func (*RP) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{48}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *RP) GetAddress() string {
@@ -4306,7 +5343,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[49]
+	mi := &file_grove_v1_grove_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4318,7 +5355,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[49]
+	mi := &file_grove_v1_grove_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4331,7 +5368,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{49}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{60}
 }
 
 type ListCountsResponse struct {
@@ -4344,7 +5381,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[50]
+	mi := &file_grove_v1_grove_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4356,7 +5393,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[50]
+	mi := &file_grove_v1_grove_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4369,7 +5406,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{50}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -4396,7 +5433,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[51]
+	mi := &file_grove_v1_grove_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4408,7 +5445,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[51]
+	mi := &file_grove_v1_grove_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4421,7 +5458,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{51}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -4448,7 +5485,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	mi := &file_grove_v1_grove_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4460,7 +5497,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	mi := &file_grove_v1_grove_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4473,7 +5510,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{52}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *Count) GetName() string {
@@ -4499,7 +5536,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	mi := &file_grove_v1_grove_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +5548,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	mi := &file_grove_v1_grove_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +5561,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{53}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -4551,7 +5588,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	mi := &file_grove_v1_grove_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4563,7 +5600,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	mi := &file_grove_v1_grove_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4576,7 +5613,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{54}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -4682,7 +5719,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	mi := &file_grove_v1_grove_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +5731,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	mi := &file_grove_v1_grove_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +5744,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{55}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Transition) GetMachine() string {
@@ -4789,7 +5826,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	mi := &file_grove_v1_grove_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4801,7 +5838,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	mi := &file_grove_v1_grove_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4814,7 +5851,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{56}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *Note) GetMachine() string {
@@ -4876,7 +5913,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	mi := &file_grove_v1_grove_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4888,7 +5925,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	mi := &file_grove_v1_grove_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4901,7 +5938,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{57}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -4921,7 +5958,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4933,7 +5970,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4946,7 +5983,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{58}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Ready) GetHostname() string {
@@ -5159,7 +6196,110 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\breceived\x18\n" +
 	" \x01(\x04R\breceived\x12\x18\n" +
 	"\alimited\x18\v \x01(\x04R\alimited\x12\x12\n" +
-	"\x04sent\x18\f \x01(\x04R\x04sent\"9\n" +
+	"\x04sent\x18\f \x01(\x04R\x04sent\"0\n" +
+	"\x14ListMSDPPeersRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"Y\n" +
+	"\x15ListMSDPPeersResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12(\n" +
+	"\x05peers\x18\x02 \x03(\v2\x12.grove.v1.MSDPPeerR\x05peers\"\x94\n" +
+	"\n" +
+	"\bMSDPPeer\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05local\x18\x02 \x01(\tR\x05local\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12/\n" +
+	"\x05since\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x05since\x12\x16\n" +
+	"\x06active\x18\x05 \x01(\bR\x06active\x12\x0e\n" +
+	"\x02as\x18\x06 \x01(\rR\x02as\x12\x1d\n" +
+	"\n" +
+	"mesh_group\x18\a \x01(\tR\tmeshGroup\x12!\n" +
+	"\fdefault_peer\x18\b \x01(\bR\vdefaultPeer\x12\x1c\n" +
+	"\tprotected\x18\t \x01(\bR\tprotected\x12\x16\n" +
+	"\x06resets\x18\n" +
+	" \x01(\rR\x06resets\x12\x1d\n" +
+	"\n" +
+	"last_reset\x18\v \x01(\tR\tlastReset\x12>\n" +
+	"\rconnect_retry\x18\f \x01(\v2\x19.google.protobuf.DurationR\fconnectRetry\x12-\n" +
+	"\x04hold\x18\r \x01(\v2\x19.google.protobuf.DurationR\x04hold\x127\n" +
+	"\tkeepalive\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\tkeepalive\x12\x16\n" +
+	"\x06cached\x18\x0f \x01(\rR\x06cached\x12\x10\n" +
+	"\x03rps\x18\x10 \x01(\rR\x03rps\x12\x18\n" +
+	"\awaiting\x18\x11 \x01(\x04R\awaiting\x12\x1f\n" +
+	"\vcatching_up\x18\x12 \x01(\bR\n" +
+	"catchingUp\x12\x1f\n" +
+	"\vmessages_in\x18\x13 \x01(\x04R\n" +
+	"messagesIn\x12!\n" +
+	"\fmessages_out\x18\x14 \x01(\x04R\vmessagesOut\x12*\n" +
+	"\x11source_actives_in\x18\x15 \x01(\x04R\x0fsourceActivesIn\x12,\n" +
+	"\x12source_actives_out\x18\x16 \x01(\x04R\x10sourceActivesOut\x12#\n" +
+	"\rkeepalives_in\x18\x17 \x01(\x04R\fkeepalivesIn\x12%\n" +
+	"\x0ekeepalives_out\x18\x18 \x01(\x04R\rkeepalivesOut\x12\x1f\n" +
+	"\vrequests_in\x18\x19 \x01(\x04R\n" +
+	"requestsIn\x12!\n" +
+	"\frequests_out\x18\x1a \x01(\x04R\vrequestsOut\x12!\n" +
+	"\fresponses_in\x18\x1b \x01(\x04R\vresponsesIn\x12#\n" +
+	"\rresponses_out\x18\x1c \x01(\x04R\fresponsesOut\x12\x17\n" +
+	"\adata_in\x18\x1d \x01(\x04R\x06dataIn\x12\x19\n" +
+	"\bdata_out\x18\x1e \x01(\x04R\adataOut\x12$\n" +
+	"\rnotifications\x18\x1f \x01(\x04R\rnotifications\x12\x18\n" +
+	"\aunknown\x18  \x01(\x04R\aunknown\x12!\n" +
+	"\frpf_failures\x18! \x01(\x04R\vrpfFailures\x12\x1f\n" +
+	"\vfiltered_in\x18\" \x01(\x04R\n" +
+	"filteredIn\x12!\n" +
+	"\ffiltered_out\x18# \x01(\x04R\vfilteredOut\x12\x1d\n" +
+	"\n" +
+	"over_limit\x18$ \x01(\x04R\toverLimit\x12\x1b\n" +
+	"\tover_rate\x18% \x01(\x04R\boverRate\x12\x19\n" +
+	"\bnot_sent\x18& \x01(\x04R\anotSent\x12\x1d\n" +
+	"\n" +
+	"cache_sent\x18' \x01(\x04R\tcacheSent\"8\n" +
+	"\x1cListMSDPSourceActivesRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"z\n" +
+	"\x1dListMSDPSourceActivesResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12A\n" +
+	"\x0esource_actives\x18\x02 \x03(\v2\x1a.grove.v1.MSDPSourceActiveR\rsourceActives\"\xc5\x02\n" +
+	"\x10MSDPSourceActive\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x12\x0e\n" +
+	"\x02rp\x18\x03 \x01(\tR\x02rp\x12\x12\n" +
+	"\x04peer\x18\x04 \x01(\tR\x04peer\x12\x10\n" +
+	"\x03own\x18\x05 \x01(\bR\x03own\x12\x1a\n" +
+	"\bwithheld\x18\x06 \x01(\bR\bwithheld\x12+\n" +
+	"\x03age\x18\a \x01(\v2\x19.google.protobuf.DurationR\x03age\x123\n" +
+	"\aexpires\x18\b \x01(\v2\x19.google.protobuf.DurationR\aexpires\x127\n" +
+	"\tforwarded\x18\t \x01(\v2\x19.google.protobuf.DurationR\tforwarded\x12\x16\n" +
+	"\x06wanted\x18\n" +
+	" \x01(\bR\x06wanted\"#\n" +
+	"\x11GetMSDPRPFRequest\x12\x0e\n" +
+	"\x02rp\x18\x01 \x01(\tR\x02rp\"\xca\x01\n" +
+	"\x12GetMSDPRPFResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\tR\x02rp\x12\x14\n" +
+	"\x05route\x18\x03 \x01(\tR\x05route\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12\x19\n" +
+	"\brpf_peer\x18\x05 \x01(\tR\arpfPeer\x12\x1a\n" +
+	"\bcompared\x18\x06 \x03(\tR\bcompared\x12+\n" +
+	"\x05peers\x18\a \x03(\v2\x15.grove.v1.MSDPRPFPeerR\x05peers\"\xc7\x01\n" +
+	"\vMSDPRPFPeer\x12\x12\n" +
+	"\x04peer\x18\x01 \x01(\tR\x04peer\x12 \n" +
+	"\vestablished\x18\x02 \x01(\bR\vestablished\x12\x1a\n" +
+	"\baccepted\x18\x03 \x01(\bR\baccepted\x12\x12\n" +
+	"\x04rule\x18\x04 \x01(\tR\x04rule\x12)\n" +
+	"\x10accepted_entries\x18\x05 \x01(\x04R\x0facceptedEntries\x12'\n" +
+	"\x0frefused_entries\x18\x06 \x01(\x04R\x0erefusedEntries\"\x17\n" +
+	"\x15GetMSDPSummaryRequest\"\xa9\x02\n" +
+	"\x16GetMSDPSummaryResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12#\n" +
+	"\roriginator_id\x18\x02 \x01(\tR\foriginatorId\x12\x14\n" +
+	"\x05peers\x18\x03 \x01(\rR\x05peers\x12 \n" +
+	"\vestablished\x18\x04 \x01(\rR\vestablished\x12\x16\n" +
+	"\x06cached\x18\x05 \x01(\rR\x06cached\x12\x10\n" +
+	"\x03own\x18\x06 \x01(\rR\x03own\x12\x14\n" +
+	"\x05flows\x18\a \x01(\rR\x05flows\x12\x16\n" +
+	"\x06groups\x18\b \x01(\rR\x06groups\x12\x16\n" +
+	"\x06wanted\x18\t \x01(\rR\x06wanted\x12\x18\n" +
+	"\asources\x18\n" +
+	" \x01(\rR\asources\x12\x10\n" +
+	"\x03rps\x18\v \x01(\rR\x03rps\"9\n" +
 	"\x19ListDVMRPNeighborsRequest\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\"k\n" +
 	"\x1aListDVMRPNeighborsResponse\x12\x16\n" +
@@ -5430,8 +6570,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\xb4\n" +
-	"\n" +
+	"\vFAMILY_IPV6\x10\x062\x8e\r\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
@@ -5442,7 +6581,12 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x12ListDVMRPNeighbors\x12#.grove.v1.ListDVMRPNeighborsRequest\x1a$.grove.v1.ListDVMRPNeighborsResponse\x12b\n" +
 	"\x13ListDVMRPInterfaces\x12$.grove.v1.ListDVMRPInterfacesRequest\x1a%.grove.v1.ListDVMRPInterfacesResponse\x12V\n" +
 	"\x0fListDVMRPRoutes\x12 .grove.v1.ListDVMRPRoutesRequest\x1a!.grove.v1.ListDVMRPRoutesResponse\x12Y\n" +
-	"\x10ListDVMRPEntries\x12!.grove.v1.ListDVMRPEntriesRequest\x1a\".grove.v1.ListDVMRPEntriesResponse\x12G\n" +
+	"\x10ListDVMRPEntries\x12!.grove.v1.ListDVMRPEntriesRequest\x1a\".grove.v1.ListDVMRPEntriesResponse\x12P\n" +
+	"\rListMSDPPeers\x12\x1e.grove.v1.ListMSDPPeersRequest\x1a\x1f.grove.v1.ListMSDPPeersResponse\x12h\n" +
+	"\x15ListMSDPSourceActives\x12&.grove.v1.ListMSDPSourceActivesRequest\x1a'.grove.v1.ListMSDPSourceActivesResponse\x12G\n" +
+	"\n" +
+	"GetMSDPRPF\x12\x1b.grove.v1.GetMSDPRPFRequest\x1a\x1c.grove.v1.GetMSDPRPFResponse\x12S\n" +
+	"\x0eGetMSDPSummary\x12\x1f.grove.v1.GetMSDPSummaryRequest\x1a .grove.v1.GetMSDPSummaryResponse\x12G\n" +
 	"\n" +
 	"ListGroups\x12\x1b.grove.v1.ListGroupsRequest\x1a\x1c.grove.v1.ListGroupsResponse\x12b\n" +
 	"\x13ListGroupInterfaces\x12$.grove.v1.ListGroupInterfacesRequest\x1a%.grove.v1.ListGroupInterfacesResponse\x12;\n" +
@@ -5465,202 +6609,231 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_grove_v1_grove_proto_goTypes = []any{
-	(Family)(0),                         // 0: grove.v1.Family
-	(*GetStatusRequest)(nil),            // 1: grove.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),           // 2: grove.v1.GetStatusResponse
-	(*ListMroutesRequest)(nil),          // 3: grove.v1.ListMroutesRequest
-	(*ListMroutesResponse)(nil),         // 4: grove.v1.ListMroutesResponse
-	(*Mroute)(nil),                      // 5: grove.v1.Mroute
-	(*MrouteOutgoing)(nil),              // 6: grove.v1.MrouteOutgoing
-	(*MrouteDownstream)(nil),            // 7: grove.v1.MrouteDownstream
-	(*ListPIMNeighborsRequest)(nil),     // 8: grove.v1.ListPIMNeighborsRequest
-	(*ListPIMNeighborsResponse)(nil),    // 9: grove.v1.ListPIMNeighborsResponse
-	(*PIMNeighbor)(nil),                 // 10: grove.v1.PIMNeighbor
-	(*ListPIMInterfacesRequest)(nil),    // 11: grove.v1.ListPIMInterfacesRequest
-	(*ListPIMInterfacesResponse)(nil),   // 12: grove.v1.ListPIMInterfacesResponse
-	(*PIMInterface)(nil),                // 13: grove.v1.PIMInterface
-	(*ListPIMJoinsRequest)(nil),         // 14: grove.v1.ListPIMJoinsRequest
-	(*ListPIMJoinsResponse)(nil),        // 15: grove.v1.ListPIMJoinsResponse
-	(*PIMJoin)(nil),                     // 16: grove.v1.PIMJoin
-	(*ListPIMStateRefreshRequest)(nil),  // 17: grove.v1.ListPIMStateRefreshRequest
-	(*ListPIMStateRefreshResponse)(nil), // 18: grove.v1.ListPIMStateRefreshResponse
-	(*PIMStateRefresh)(nil),             // 19: grove.v1.PIMStateRefresh
-	(*ListDVMRPNeighborsRequest)(nil),   // 20: grove.v1.ListDVMRPNeighborsRequest
-	(*ListDVMRPNeighborsResponse)(nil),  // 21: grove.v1.ListDVMRPNeighborsResponse
-	(*DVMRPNeighbor)(nil),               // 22: grove.v1.DVMRPNeighbor
-	(*ListDVMRPInterfacesRequest)(nil),  // 23: grove.v1.ListDVMRPInterfacesRequest
-	(*ListDVMRPInterfacesResponse)(nil), // 24: grove.v1.ListDVMRPInterfacesResponse
-	(*DVMRPInterface)(nil),              // 25: grove.v1.DVMRPInterface
-	(*ListDVMRPRoutesRequest)(nil),      // 26: grove.v1.ListDVMRPRoutesRequest
-	(*ListDVMRPRoutesResponse)(nil),     // 27: grove.v1.ListDVMRPRoutesResponse
-	(*DVMRPRoute)(nil),                  // 28: grove.v1.DVMRPRoute
-	(*DVMRPRouteInterface)(nil),         // 29: grove.v1.DVMRPRouteInterface
-	(*ListDVMRPEntriesRequest)(nil),     // 30: grove.v1.ListDVMRPEntriesRequest
-	(*ListDVMRPEntriesResponse)(nil),    // 31: grove.v1.ListDVMRPEntriesResponse
-	(*DVMRPEntry)(nil),                  // 32: grove.v1.DVMRPEntry
-	(*DVMRPEntryInterface)(nil),         // 33: grove.v1.DVMRPEntryInterface
-	(*DVMRPPrune)(nil),                  // 34: grove.v1.DVMRPPrune
-	(*ListGroupsRequest)(nil),           // 35: grove.v1.ListGroupsRequest
-	(*ListGroupsResponse)(nil),          // 36: grove.v1.ListGroupsResponse
-	(*Group)(nil),                       // 37: grove.v1.Group
-	(*GroupSource)(nil),                 // 38: grove.v1.GroupSource
-	(*ListGroupInterfacesRequest)(nil),  // 39: grove.v1.ListGroupInterfacesRequest
-	(*ListGroupInterfacesResponse)(nil), // 40: grove.v1.ListGroupInterfacesResponse
-	(*GroupInterface)(nil),              // 41: grove.v1.GroupInterface
-	(*GetRPFRequest)(nil),               // 42: grove.v1.GetRPFRequest
-	(*GetRPFResponse)(nil),              // 43: grove.v1.GetRPFResponse
-	(*RPF)(nil),                         // 44: grove.v1.RPF
-	(*NextHop)(nil),                     // 45: grove.v1.NextHop
-	(*Route)(nil),                       // 46: grove.v1.Route
-	(*ListRPsRequest)(nil),              // 47: grove.v1.ListRPsRequest
-	(*ListRPsResponse)(nil),             // 48: grove.v1.ListRPsResponse
-	(*RP)(nil),                          // 49: grove.v1.RP
-	(*ListCountsRequest)(nil),           // 50: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),          // 51: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),               // 52: grove.v1.MachineCounts
-	(*Count)(nil),                       // 53: grove.v1.Count
-	(*WatchRequest)(nil),                // 54: grove.v1.WatchRequest
-	(*WatchResponse)(nil),               // 55: grove.v1.WatchResponse
-	(*Transition)(nil),                  // 56: grove.v1.Transition
-	(*Note)(nil),                        // 57: grove.v1.Note
-	(*Lost)(nil),                        // 58: grove.v1.Lost
-	(*Ready)(nil),                       // 59: grove.v1.Ready
-	(*durationpb.Duration)(nil),         // 60: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),       // 61: google.protobuf.Timestamp
+	(Family)(0),                           // 0: grove.v1.Family
+	(*GetStatusRequest)(nil),              // 1: grove.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),             // 2: grove.v1.GetStatusResponse
+	(*ListMroutesRequest)(nil),            // 3: grove.v1.ListMroutesRequest
+	(*ListMroutesResponse)(nil),           // 4: grove.v1.ListMroutesResponse
+	(*Mroute)(nil),                        // 5: grove.v1.Mroute
+	(*MrouteOutgoing)(nil),                // 6: grove.v1.MrouteOutgoing
+	(*MrouteDownstream)(nil),              // 7: grove.v1.MrouteDownstream
+	(*ListPIMNeighborsRequest)(nil),       // 8: grove.v1.ListPIMNeighborsRequest
+	(*ListPIMNeighborsResponse)(nil),      // 9: grove.v1.ListPIMNeighborsResponse
+	(*PIMNeighbor)(nil),                   // 10: grove.v1.PIMNeighbor
+	(*ListPIMInterfacesRequest)(nil),      // 11: grove.v1.ListPIMInterfacesRequest
+	(*ListPIMInterfacesResponse)(nil),     // 12: grove.v1.ListPIMInterfacesResponse
+	(*PIMInterface)(nil),                  // 13: grove.v1.PIMInterface
+	(*ListPIMJoinsRequest)(nil),           // 14: grove.v1.ListPIMJoinsRequest
+	(*ListPIMJoinsResponse)(nil),          // 15: grove.v1.ListPIMJoinsResponse
+	(*PIMJoin)(nil),                       // 16: grove.v1.PIMJoin
+	(*ListPIMStateRefreshRequest)(nil),    // 17: grove.v1.ListPIMStateRefreshRequest
+	(*ListPIMStateRefreshResponse)(nil),   // 18: grove.v1.ListPIMStateRefreshResponse
+	(*PIMStateRefresh)(nil),               // 19: grove.v1.PIMStateRefresh
+	(*ListMSDPPeersRequest)(nil),          // 20: grove.v1.ListMSDPPeersRequest
+	(*ListMSDPPeersResponse)(nil),         // 21: grove.v1.ListMSDPPeersResponse
+	(*MSDPPeer)(nil),                      // 22: grove.v1.MSDPPeer
+	(*ListMSDPSourceActivesRequest)(nil),  // 23: grove.v1.ListMSDPSourceActivesRequest
+	(*ListMSDPSourceActivesResponse)(nil), // 24: grove.v1.ListMSDPSourceActivesResponse
+	(*MSDPSourceActive)(nil),              // 25: grove.v1.MSDPSourceActive
+	(*GetMSDPRPFRequest)(nil),             // 26: grove.v1.GetMSDPRPFRequest
+	(*GetMSDPRPFResponse)(nil),            // 27: grove.v1.GetMSDPRPFResponse
+	(*MSDPRPFPeer)(nil),                   // 28: grove.v1.MSDPRPFPeer
+	(*GetMSDPSummaryRequest)(nil),         // 29: grove.v1.GetMSDPSummaryRequest
+	(*GetMSDPSummaryResponse)(nil),        // 30: grove.v1.GetMSDPSummaryResponse
+	(*ListDVMRPNeighborsRequest)(nil),     // 31: grove.v1.ListDVMRPNeighborsRequest
+	(*ListDVMRPNeighborsResponse)(nil),    // 32: grove.v1.ListDVMRPNeighborsResponse
+	(*DVMRPNeighbor)(nil),                 // 33: grove.v1.DVMRPNeighbor
+	(*ListDVMRPInterfacesRequest)(nil),    // 34: grove.v1.ListDVMRPInterfacesRequest
+	(*ListDVMRPInterfacesResponse)(nil),   // 35: grove.v1.ListDVMRPInterfacesResponse
+	(*DVMRPInterface)(nil),                // 36: grove.v1.DVMRPInterface
+	(*ListDVMRPRoutesRequest)(nil),        // 37: grove.v1.ListDVMRPRoutesRequest
+	(*ListDVMRPRoutesResponse)(nil),       // 38: grove.v1.ListDVMRPRoutesResponse
+	(*DVMRPRoute)(nil),                    // 39: grove.v1.DVMRPRoute
+	(*DVMRPRouteInterface)(nil),           // 40: grove.v1.DVMRPRouteInterface
+	(*ListDVMRPEntriesRequest)(nil),       // 41: grove.v1.ListDVMRPEntriesRequest
+	(*ListDVMRPEntriesResponse)(nil),      // 42: grove.v1.ListDVMRPEntriesResponse
+	(*DVMRPEntry)(nil),                    // 43: grove.v1.DVMRPEntry
+	(*DVMRPEntryInterface)(nil),           // 44: grove.v1.DVMRPEntryInterface
+	(*DVMRPPrune)(nil),                    // 45: grove.v1.DVMRPPrune
+	(*ListGroupsRequest)(nil),             // 46: grove.v1.ListGroupsRequest
+	(*ListGroupsResponse)(nil),            // 47: grove.v1.ListGroupsResponse
+	(*Group)(nil),                         // 48: grove.v1.Group
+	(*GroupSource)(nil),                   // 49: grove.v1.GroupSource
+	(*ListGroupInterfacesRequest)(nil),    // 50: grove.v1.ListGroupInterfacesRequest
+	(*ListGroupInterfacesResponse)(nil),   // 51: grove.v1.ListGroupInterfacesResponse
+	(*GroupInterface)(nil),                // 52: grove.v1.GroupInterface
+	(*GetRPFRequest)(nil),                 // 53: grove.v1.GetRPFRequest
+	(*GetRPFResponse)(nil),                // 54: grove.v1.GetRPFResponse
+	(*RPF)(nil),                           // 55: grove.v1.RPF
+	(*NextHop)(nil),                       // 56: grove.v1.NextHop
+	(*Route)(nil),                         // 57: grove.v1.Route
+	(*ListRPsRequest)(nil),                // 58: grove.v1.ListRPsRequest
+	(*ListRPsResponse)(nil),               // 59: grove.v1.ListRPsResponse
+	(*RP)(nil),                            // 60: grove.v1.RP
+	(*ListCountsRequest)(nil),             // 61: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),            // 62: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),                 // 63: grove.v1.MachineCounts
+	(*Count)(nil),                         // 64: grove.v1.Count
+	(*WatchRequest)(nil),                  // 65: grove.v1.WatchRequest
+	(*WatchResponse)(nil),                 // 66: grove.v1.WatchResponse
+	(*Transition)(nil),                    // 67: grove.v1.Transition
+	(*Note)(nil),                          // 68: grove.v1.Note
+	(*Lost)(nil),                          // 69: grove.v1.Lost
+	(*Ready)(nil),                         // 70: grove.v1.Ready
+	(*durationpb.Duration)(nil),           // 71: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 72: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	60,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	71,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
 	0,   // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,   // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,   // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	60,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	60,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	60,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	60,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	60,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	60,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	71,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	71,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	71,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	71,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	71,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	71,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
 	7,   // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
-	60,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
-	60,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
-	60,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
-	60,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
-	60,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
-	60,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	60,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
-	60,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
-	60,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	71,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	71,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	71,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	71,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	71,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
+	71,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	71,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	71,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	71,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 20: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
 	10,  // 21: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	60,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	60,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	60,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	60,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	60,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	60,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	71,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	71,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	71,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	71,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	71,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	71,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
 	0,   // 28: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
 	13,  // 29: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	60,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	60,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	60,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	60,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	71,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	71,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	71,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	71,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
 	0,   // 34: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
 	16,  // 35: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	60,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	60,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	60,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	60,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	60,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	71,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	71,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	71,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	71,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	71,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 41: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
 	19,  // 42: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
-	60,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
-	60,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
-	60,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
-	22,  // 46: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
-	60,  // 47: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
-	60,  // 48: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
-	25,  // 49: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
-	60,  // 50: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
-	28,  // 51: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
-	60,  // 52: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
-	60,  // 53: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
-	60,  // 54: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
-	29,  // 55: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
-	32,  // 56: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
-	60,  // 57: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
-	60,  // 58: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
-	60,  // 59: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
-	60,  // 60: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
-	60,  // 61: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
-	33,  // 62: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
-	34,  // 63: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
-	60,  // 64: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
-	0,   // 65: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
-	37,  // 66: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	60,  // 67: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	60,  // 68: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
-	38,  // 69: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	60,  // 70: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
-	0,   // 71: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
-	41,  // 72: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	60,  // 73: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	60,  // 74: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	60,  // 75: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	60,  // 76: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	60,  // 77: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	60,  // 78: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
-	0,   // 79: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
-	44,  // 80: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
-	45,  // 81: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
-	46,  // 82: grove.v1.RPF.considered:type_name -> grove.v1.Route
-	45,  // 83: grove.v1.Route.hops:type_name -> grove.v1.NextHop
-	0,   // 84: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
-	49,  // 85: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	52,  // 86: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	53,  // 87: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	61,  // 88: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	56,  // 89: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	57,  // 90: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	58,  // 91: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	59,  // 92: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,   // 93: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,   // 94: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	8,   // 95: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	11,  // 96: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	14,  // 97: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	17,  // 98: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
-	20,  // 99: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
-	23,  // 100: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
-	26,  // 101: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
-	30,  // 102: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
-	35,  // 103: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	39,  // 104: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	42,  // 105: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	47,  // 106: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	50,  // 107: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	54,  // 108: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,   // 109: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,   // 110: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	9,   // 111: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	12,  // 112: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	15,  // 113: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	18,  // 114: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
-	21,  // 115: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
-	24,  // 116: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
-	27,  // 117: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
-	31,  // 118: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
-	36,  // 119: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	40,  // 120: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	43,  // 121: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	48,  // 122: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	51,  // 123: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	55,  // 124: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	109, // [109:125] is the sub-list for method output_type
-	93,  // [93:109] is the sub-list for method input_type
-	93,  // [93:93] is the sub-list for extension type_name
-	93,  // [93:93] is the sub-list for extension extendee
-	0,   // [0:93] is the sub-list for field type_name
+	71,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	71,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	71,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	22,  // 46: grove.v1.ListMSDPPeersResponse.peers:type_name -> grove.v1.MSDPPeer
+	71,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
+	71,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
+	71,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
+	71,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
+	25,  // 51: grove.v1.ListMSDPSourceActivesResponse.source_actives:type_name -> grove.v1.MSDPSourceActive
+	71,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
+	71,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
+	71,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
+	28,  // 55: grove.v1.GetMSDPRPFResponse.peers:type_name -> grove.v1.MSDPRPFPeer
+	33,  // 56: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
+	71,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
+	71,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
+	36,  // 59: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
+	71,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
+	39,  // 61: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
+	71,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
+	71,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
+	71,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
+	40,  // 65: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
+	43,  // 66: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
+	71,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
+	71,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
+	71,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
+	71,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
+	71,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
+	44,  // 72: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
+	45,  // 73: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
+	71,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
+	0,   // 75: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
+	48,  // 76: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
+	71,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	71,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	49,  // 79: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
+	71,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	0,   // 81: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
+	52,  // 82: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
+	71,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	71,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	71,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	71,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	71,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	71,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	0,   // 89: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
+	55,  // 90: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
+	56,  // 91: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
+	57,  // 92: grove.v1.RPF.considered:type_name -> grove.v1.Route
+	56,  // 93: grove.v1.Route.hops:type_name -> grove.v1.NextHop
+	0,   // 94: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
+	60,  // 95: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
+	63,  // 96: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	64,  // 97: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	72,  // 98: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	67,  // 99: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	68,  // 100: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	69,  // 101: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	70,  // 102: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,   // 103: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,   // 104: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,   // 105: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11,  // 106: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14,  // 107: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17,  // 108: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	31,  // 109: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
+	34,  // 110: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
+	37,  // 111: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
+	41,  // 112: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
+	20,  // 113: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
+	23,  // 114: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
+	26,  // 115: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
+	29,  // 116: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
+	46,  // 117: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	50,  // 118: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	53,  // 119: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	58,  // 120: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	61,  // 121: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	65,  // 122: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,   // 123: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,   // 124: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,   // 125: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12,  // 126: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15,  // 127: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18,  // 128: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	32,  // 129: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
+	35,  // 130: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
+	38,  // 131: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
+	42,  // 132: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
+	21,  // 133: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
+	24,  // 134: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
+	27,  // 135: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
+	30,  // 136: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
+	47,  // 137: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	51,  // 138: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	54,  // 139: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	59,  // 140: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	62,  // 141: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	66,  // 142: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	123, // [123:143] is the sub-list for method output_type
+	103, // [103:123] is the sub-list for method input_type
+	103, // [103:103] is the sub-list for extension type_name
+	103, // [103:103] is the sub-list for extension extendee
+	0,   // [0:103] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -5670,7 +6843,7 @@ func file_grove_v1_grove_proto_init() {
 	}
 	file_grove_v1_grove_proto_msgTypes[9].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[54].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[65].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -5682,7 +6855,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   59,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

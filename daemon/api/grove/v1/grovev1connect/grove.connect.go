@@ -74,6 +74,18 @@ const (
 	// RouterServiceListDVMRPEntriesProcedure is the fully-qualified name of the RouterService's
 	// ListDVMRPEntries RPC.
 	RouterServiceListDVMRPEntriesProcedure = "/grove.v1.RouterService/ListDVMRPEntries"
+	// RouterServiceListMSDPPeersProcedure is the fully-qualified name of the RouterService's
+	// ListMSDPPeers RPC.
+	RouterServiceListMSDPPeersProcedure = "/grove.v1.RouterService/ListMSDPPeers"
+	// RouterServiceListMSDPSourceActivesProcedure is the fully-qualified name of the RouterService's
+	// ListMSDPSourceActives RPC.
+	RouterServiceListMSDPSourceActivesProcedure = "/grove.v1.RouterService/ListMSDPSourceActives"
+	// RouterServiceGetMSDPRPFProcedure is the fully-qualified name of the RouterService's GetMSDPRPF
+	// RPC.
+	RouterServiceGetMSDPRPFProcedure = "/grove.v1.RouterService/GetMSDPRPF"
+	// RouterServiceGetMSDPSummaryProcedure is the fully-qualified name of the RouterService's
+	// GetMSDPSummary RPC.
+	RouterServiceGetMSDPSummaryProcedure = "/grove.v1.RouterService/GetMSDPSummary"
 	// RouterServiceListGroupsProcedure is the fully-qualified name of the RouterService's ListGroups
 	// RPC.
 	RouterServiceListGroupsProcedure = "/grove.v1.RouterService/ListGroups"
@@ -114,6 +126,14 @@ type RouterServiceClient interface {
 	ListDVMRPRoutes(context.Context, *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error)
 	// ListDVMRPEntries lists the (S,G) entries of DVMRP with the Prunes and Grafts of each.
 	ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error)
+	// ListMSDPPeers lists the peers of MSDP.
+	ListMSDPPeers(context.Context, *connect.Request[v1.ListMSDPPeersRequest]) (*connect.Response[v1.ListMSDPPeersResponse], error)
+	// ListMSDPSourceActives lists the sources that RPs told each other of: the cache of MSDP, and what it tells of our own domain.
+	ListMSDPSourceActives(context.Context, *connect.Request[v1.ListMSDPSourceActivesRequest]) (*connect.Response[v1.ListMSDPSourceActivesResponse], error)
+	// GetMSDPRPF says from which peer the Source-Active messages of an RP are taken, and why (RFC 3618, section 10.1.3).
+	GetMSDPRPF(context.Context, *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error)
+	// GetMSDPSummary counts what MSDP knows.
+	GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -199,6 +219,30 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("ListDVMRPEntries")),
 			connect.WithClientOptions(opts...),
 		),
+		listMSDPPeers: connect.NewClient[v1.ListMSDPPeersRequest, v1.ListMSDPPeersResponse](
+			httpClient,
+			baseURL+RouterServiceListMSDPPeersProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListMSDPPeers")),
+			connect.WithClientOptions(opts...),
+		),
+		listMSDPSourceActives: connect.NewClient[v1.ListMSDPSourceActivesRequest, v1.ListMSDPSourceActivesResponse](
+			httpClient,
+			baseURL+RouterServiceListMSDPSourceActivesProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListMSDPSourceActives")),
+			connect.WithClientOptions(opts...),
+		),
+		getMSDPRPF: connect.NewClient[v1.GetMSDPRPFRequest, v1.GetMSDPRPFResponse](
+			httpClient,
+			baseURL+RouterServiceGetMSDPRPFProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("GetMSDPRPF")),
+			connect.WithClientOptions(opts...),
+		),
+		getMSDPSummary: connect.NewClient[v1.GetMSDPSummaryRequest, v1.GetMSDPSummaryResponse](
+			httpClient,
+			baseURL+RouterServiceGetMSDPSummaryProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("GetMSDPSummary")),
+			connect.WithClientOptions(opts...),
+		),
 		listGroups: connect.NewClient[v1.ListGroupsRequest, v1.ListGroupsResponse](
 			httpClient,
 			baseURL+RouterServiceListGroupsProcedure,
@@ -240,22 +284,26 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // routerServiceClient implements RouterServiceClient.
 type routerServiceClient struct {
-	getStatus           *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
-	listMroutes         *connect.Client[v1.ListMroutesRequest, v1.ListMroutesResponse]
-	listPIMNeighbors    *connect.Client[v1.ListPIMNeighborsRequest, v1.ListPIMNeighborsResponse]
-	listPIMInterfaces   *connect.Client[v1.ListPIMInterfacesRequest, v1.ListPIMInterfacesResponse]
-	listPIMJoins        *connect.Client[v1.ListPIMJoinsRequest, v1.ListPIMJoinsResponse]
-	listPIMStateRefresh *connect.Client[v1.ListPIMStateRefreshRequest, v1.ListPIMStateRefreshResponse]
-	listDVMRPNeighbors  *connect.Client[v1.ListDVMRPNeighborsRequest, v1.ListDVMRPNeighborsResponse]
-	listDVMRPInterfaces *connect.Client[v1.ListDVMRPInterfacesRequest, v1.ListDVMRPInterfacesResponse]
-	listDVMRPRoutes     *connect.Client[v1.ListDVMRPRoutesRequest, v1.ListDVMRPRoutesResponse]
-	listDVMRPEntries    *connect.Client[v1.ListDVMRPEntriesRequest, v1.ListDVMRPEntriesResponse]
-	listGroups          *connect.Client[v1.ListGroupsRequest, v1.ListGroupsResponse]
-	listGroupInterfaces *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
-	getRPF              *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
-	listRPs             *connect.Client[v1.ListRPsRequest, v1.ListRPsResponse]
-	listCounts          *connect.Client[v1.ListCountsRequest, v1.ListCountsResponse]
-	watch               *connect.Client[v1.WatchRequest, v1.WatchResponse]
+	getStatus             *connect.Client[v1.GetStatusRequest, v1.GetStatusResponse]
+	listMroutes           *connect.Client[v1.ListMroutesRequest, v1.ListMroutesResponse]
+	listPIMNeighbors      *connect.Client[v1.ListPIMNeighborsRequest, v1.ListPIMNeighborsResponse]
+	listPIMInterfaces     *connect.Client[v1.ListPIMInterfacesRequest, v1.ListPIMInterfacesResponse]
+	listPIMJoins          *connect.Client[v1.ListPIMJoinsRequest, v1.ListPIMJoinsResponse]
+	listPIMStateRefresh   *connect.Client[v1.ListPIMStateRefreshRequest, v1.ListPIMStateRefreshResponse]
+	listDVMRPNeighbors    *connect.Client[v1.ListDVMRPNeighborsRequest, v1.ListDVMRPNeighborsResponse]
+	listDVMRPInterfaces   *connect.Client[v1.ListDVMRPInterfacesRequest, v1.ListDVMRPInterfacesResponse]
+	listDVMRPRoutes       *connect.Client[v1.ListDVMRPRoutesRequest, v1.ListDVMRPRoutesResponse]
+	listDVMRPEntries      *connect.Client[v1.ListDVMRPEntriesRequest, v1.ListDVMRPEntriesResponse]
+	listMSDPPeers         *connect.Client[v1.ListMSDPPeersRequest, v1.ListMSDPPeersResponse]
+	listMSDPSourceActives *connect.Client[v1.ListMSDPSourceActivesRequest, v1.ListMSDPSourceActivesResponse]
+	getMSDPRPF            *connect.Client[v1.GetMSDPRPFRequest, v1.GetMSDPRPFResponse]
+	getMSDPSummary        *connect.Client[v1.GetMSDPSummaryRequest, v1.GetMSDPSummaryResponse]
+	listGroups            *connect.Client[v1.ListGroupsRequest, v1.ListGroupsResponse]
+	listGroupInterfaces   *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
+	getRPF                *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
+	listRPs               *connect.Client[v1.ListRPsRequest, v1.ListRPsResponse]
+	listCounts            *connect.Client[v1.ListCountsRequest, v1.ListCountsResponse]
+	watch                 *connect.Client[v1.WatchRequest, v1.WatchResponse]
 }
 
 // GetStatus calls grove.v1.RouterService.GetStatus.
@@ -306,6 +354,26 @@ func (c *routerServiceClient) ListDVMRPRoutes(ctx context.Context, req *connect.
 // ListDVMRPEntries calls grove.v1.RouterService.ListDVMRPEntries.
 func (c *routerServiceClient) ListDVMRPEntries(ctx context.Context, req *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error) {
 	return c.listDVMRPEntries.CallUnary(ctx, req)
+}
+
+// ListMSDPPeers calls grove.v1.RouterService.ListMSDPPeers.
+func (c *routerServiceClient) ListMSDPPeers(ctx context.Context, req *connect.Request[v1.ListMSDPPeersRequest]) (*connect.Response[v1.ListMSDPPeersResponse], error) {
+	return c.listMSDPPeers.CallUnary(ctx, req)
+}
+
+// ListMSDPSourceActives calls grove.v1.RouterService.ListMSDPSourceActives.
+func (c *routerServiceClient) ListMSDPSourceActives(ctx context.Context, req *connect.Request[v1.ListMSDPSourceActivesRequest]) (*connect.Response[v1.ListMSDPSourceActivesResponse], error) {
+	return c.listMSDPSourceActives.CallUnary(ctx, req)
+}
+
+// GetMSDPRPF calls grove.v1.RouterService.GetMSDPRPF.
+func (c *routerServiceClient) GetMSDPRPF(ctx context.Context, req *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error) {
+	return c.getMSDPRPF.CallUnary(ctx, req)
+}
+
+// GetMSDPSummary calls grove.v1.RouterService.GetMSDPSummary.
+func (c *routerServiceClient) GetMSDPSummary(ctx context.Context, req *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error) {
+	return c.getMSDPSummary.CallUnary(ctx, req)
 }
 
 // ListGroups calls grove.v1.RouterService.ListGroups.
@@ -361,6 +429,14 @@ type RouterServiceHandler interface {
 	ListDVMRPRoutes(context.Context, *connect.Request[v1.ListDVMRPRoutesRequest]) (*connect.Response[v1.ListDVMRPRoutesResponse], error)
 	// ListDVMRPEntries lists the (S,G) entries of DVMRP with the Prunes and Grafts of each.
 	ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error)
+	// ListMSDPPeers lists the peers of MSDP.
+	ListMSDPPeers(context.Context, *connect.Request[v1.ListMSDPPeersRequest]) (*connect.Response[v1.ListMSDPPeersResponse], error)
+	// ListMSDPSourceActives lists the sources that RPs told each other of: the cache of MSDP, and what it tells of our own domain.
+	ListMSDPSourceActives(context.Context, *connect.Request[v1.ListMSDPSourceActivesRequest]) (*connect.Response[v1.ListMSDPSourceActivesResponse], error)
+	// GetMSDPRPF says from which peer the Source-Active messages of an RP are taken, and why (RFC 3618, section 10.1.3).
+	GetMSDPRPF(context.Context, *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error)
+	// GetMSDPSummary counts what MSDP knows.
+	GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -442,6 +518,30 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("ListDVMRPEntries")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceListMSDPPeersHandler := connect.NewUnaryHandler(
+		RouterServiceListMSDPPeersProcedure,
+		svc.ListMSDPPeers,
+		connect.WithSchema(routerServiceMethods.ByName("ListMSDPPeers")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceListMSDPSourceActivesHandler := connect.NewUnaryHandler(
+		RouterServiceListMSDPSourceActivesProcedure,
+		svc.ListMSDPSourceActives,
+		connect.WithSchema(routerServiceMethods.ByName("ListMSDPSourceActives")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceGetMSDPRPFHandler := connect.NewUnaryHandler(
+		RouterServiceGetMSDPRPFProcedure,
+		svc.GetMSDPRPF,
+		connect.WithSchema(routerServiceMethods.ByName("GetMSDPRPF")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceGetMSDPSummaryHandler := connect.NewUnaryHandler(
+		RouterServiceGetMSDPSummaryProcedure,
+		svc.GetMSDPSummary,
+		connect.WithSchema(routerServiceMethods.ByName("GetMSDPSummary")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListGroupsHandler := connect.NewUnaryHandler(
 		RouterServiceListGroupsProcedure,
 		svc.ListGroups,
@@ -500,6 +600,14 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceListDVMRPRoutesHandler.ServeHTTP(w, r)
 		case RouterServiceListDVMRPEntriesProcedure:
 			routerServiceListDVMRPEntriesHandler.ServeHTTP(w, r)
+		case RouterServiceListMSDPPeersProcedure:
+			routerServiceListMSDPPeersHandler.ServeHTTP(w, r)
+		case RouterServiceListMSDPSourceActivesProcedure:
+			routerServiceListMSDPSourceActivesHandler.ServeHTTP(w, r)
+		case RouterServiceGetMSDPRPFProcedure:
+			routerServiceGetMSDPRPFHandler.ServeHTTP(w, r)
+		case RouterServiceGetMSDPSummaryProcedure:
+			routerServiceGetMSDPSummaryHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupsProcedure:
 			routerServiceListGroupsHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupInterfacesProcedure:
@@ -559,6 +667,22 @@ func (UnimplementedRouterServiceHandler) ListDVMRPRoutes(context.Context, *conne
 
 func (UnimplementedRouterServiceHandler) ListDVMRPEntries(context.Context, *connect.Request[v1.ListDVMRPEntriesRequest]) (*connect.Response[v1.ListDVMRPEntriesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListDVMRPEntries is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListMSDPPeers(context.Context, *connect.Request[v1.ListMSDPPeersRequest]) (*connect.Response[v1.ListMSDPPeersResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListMSDPPeers is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListMSDPSourceActives(context.Context, *connect.Request[v1.ListMSDPSourceActivesRequest]) (*connect.Response[v1.ListMSDPSourceActivesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListMSDPSourceActives is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) GetMSDPRPF(context.Context, *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetMSDPRPF is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetMSDPSummary is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error) {
