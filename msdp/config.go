@@ -148,10 +148,14 @@ func (c *PeerConfig) transport() engine.StreamPeer {
 // configure changes to a new configuration. A peer whose connection would be made otherwise is reset; all else is changed
 // under it.
 func (m *Machine) configure(c Config) {
-	advertisement := m.cfg.Advertisement
+	advertisement, spoke := m.cfg.Advertisement, len(m.cfg.Peers) > 0
 	m.cfg = c.withDefaults()
-	if !m.configured || advertisement != m.cfg.Advertisement {
-		m.startAdvertising() // "An RP starts the SA-Advertisement-Timer when the MSDP process is configured" (section 5.2)
+	// "An RP starts the SA-Advertisement-Timer when the MSDP process is configured", and "the timer is deleted when the MSDP process
+	// is de-configured" (section 5.2).
+	if speaks := len(m.cfg.Peers) > 0; !speaks {
+		m.timers.Stop(&m.advertise.timer)
+	} else if !spoke || advertisement != m.cfg.Advertisement {
+		m.startAdvertising()
 	}
 	m.configured = true
 	m.rpfChanged()
@@ -177,4 +181,17 @@ func (m *Machine) configure(c Config) {
 	}
 	m.refilter()
 	m.enablePeers()
+	if len(m.cfg.Peers) == 0 {
+		m.forget()
+	}
+}
+
+// forget ends all that peers told, when there are none any more.
+func (m *Machine) forget() {
+	for m.cached.first != nil {
+		m.cached.first.remove("there are no peers any more")
+	}
+	for _, r := range engine.SortedAddrs(m.rps) {
+		r.forget()
+	}
 }

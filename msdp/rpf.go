@@ -291,8 +291,18 @@ func (r *rp) unheardTimerExpires() {
 		m.timers.Set(&r.unheard, m.now.Add(max(left, m.heardFor()/4)))
 		return
 	}
+	r.forget()
+}
+
+func (r *rp) forget() {
+	m := r.m
 	if r.by != nil {
 		r.by.rps--
+	}
+	m.waiting -= len(r.waiting)
+	m.timers.Stop(&r.unheard)
+	for _, q := range r.asked {
+		m.emit(engine.Answer{From: m.id, ID: q.ID, Err: "msdp: the path to " + q.Arg + " is not known"})
 	}
 	delete(m.rps, r.addr)
 	if m.peers[r.addr] == nil {
