@@ -150,6 +150,7 @@ func (m *Machine) configure(c Config) {
 // configureRPs tracks the configured RPs, whether a group needs them or not: an RP has to know that it is one before
 // the first Register.
 func (m *Machine) configureRPs() {
+	m.mappings = staticMappings(m.cfg.RPs)
 	old := m.rps
 	m.rps = nil
 	for _, t := range old {

@@ -26,6 +26,7 @@
 //   - msdp.go: sources of other domains (RFC 3618)
 //   - border.go: other protocols on this router (RFC 2715): their sources, and what they want of ours
 //   - forwarding.go: the rules of section 4.2, and the rows of the forwarding table; data.go: packets that come up
+//   - mapping.go: Group-to-RP mappings and the hash function (4.7)
 //   - target.go: the MRIB: sources and RPs, their paths, NBR(I,A)
 //   - iface.go, neighbor.go: interfaces and neighbors (internal/pim/neighbor does Hello); member.go: hosts
 //   - receive.go, transmit.go: messages (internal/pim/wire reads and writes them); packet.go: data packets in Registers

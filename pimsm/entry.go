@@ -141,19 +141,12 @@ func (m *Machine) isSSM(g netip.Addr) bool {
 	return false
 }
 
-// rpOf returns RP(G) by the longest matching prefix (section 4.7.1); nil if none is known. Among equals the highest
-// address serves: static mappings have no priority.
+// rpOf returns RP(G); nil if none is known.
 func (m *Machine) rpOf(g netip.Addr) *target {
-	var best *target
-	bits := -1
-	for _, rp := range m.cfg.RPs {
-		for _, p := range rp.Groups {
-			if p.Contains(g) && (p.Bits() > bits || p.Bits() == bits && best.addr.Less(rp.Address)) {
-				best, bits = m.targets[rp.Address], p.Bits()
-			}
-		}
+	if best := chooseRP(m.mappings, g); best != nil {
+		return m.targets[best.rp]
 	}
-	return best
+	return nil
 }
 
 // touchGroup says that something changed from which state of the group and of its sources follows.

@@ -30,10 +30,11 @@ type Machine struct {
 	freed  []int // slots that are free from the next Settled on
 	owned  map[netip.Addr]int
 
-	groups  map[netip.Addr]*group
-	sources int // in all groups
-	targets map[netip.Addr]*target
-	rps     []*target // those of the configuration
+	groups   map[netip.Addr]*group
+	sources  int // in all groups
+	targets  map[netip.Addr]*target
+	rps      []*target // those of the configuration
+	mappings []mapping // of groups to RPs
 
 	touchedGroups  []*group
 	touchedSources []*source

@@ -1,0 +1,85 @@
+package pimsm
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// This file is the Group-to-RP mappings, RFC 7761, section 4.7.
+
+// mapping says that an RP serves a range of groups.
+type mapping struct {
+	groups      netip.Prefix
+	rp          netip.Addr
+	priority    uint8 // the lowest wins
+	hashMaskLen uint8
+}
+
+// defaultHashMaskLen is the hash-mask where the mapping does not come with one: "the most significant 30 bits being one for
+// IPv4 and the most significant 126 bits being one for IPv6" (section 4.7.2).
+func defaultHashMaskLen(a netip.Addr) uint8 { return uint8(a.BitLen() - 2) }
+
+// staticMappings are those of the configuration. They have no priority: all have the same.
+func staticMappings(rps []StaticRP) []mapping {
+	var list []mapping
+	for _, rp := range rps {
+		for _, p := range rp.Groups {
+			list = append(list, mapping{groups: p, rp: rp.Address, hashMaskLen: defaultHashMaskLen(rp.Address)})
+		}
+	}
+	return list
+}
+
+// chooseRP is the algorithm of section 4.7.1: of the mappings that match a group those with the longest prefix, of these the
+// ones with the highest priority, of these the one that the hash function chooses. It returns nil if none matches.
+func chooseRP(mappings []mapping, g netip.Addr) *mapping {
+	var best *mapping
+	for i := range mappings {
+		if m := &mappings[i]; m.groups.Contains(g) && (best == nil || m.betterThan(best, g)) {
+			best = m
+		}
+	}
+	return best
+}
+
+// betterThan says whether m is preferred to o, both of which match the group.
+func (m *mapping) betterThan(o *mapping, g netip.Addr) bool {
+	if m.groups.Bits() != o.groups.Bits() {
+		return m.groups.Bits() > o.groups.Bits()
+	}
+	if m.priority != o.priority {
+		return m.priority < o.priority
+	}
+	if mine, other := hashValue(g, m.hashMaskLen, m.rp), hashValue(g, o.hashMaskLen, o.rp); mine != other {
+		return mine > other
+	}
+	// "If more than one RP has the same highest hash value, the RP with the highest IP address is chosen."
+	return o.rp.Less(m.rp)
+}
+
+// hashValue is the hash function of section 4.7.2:
+//
+//	Value(G,M,C(i))= (1103515245 * ((1103515245 * (G&M)+12345) XOR C(i)) + 12345) mod 2^31
+//
+// For IPv6 the mask is applied to the group before its digest is taken: the hash-mask has 126 bits by default, so it is one of
+// the address.
+func hashValue(g netip.Addr, maskLen uint8, rp netip.Addr) uint32 {
+	masked, err := g.Prefix(min(int(maskLen), g.BitLen()))
+	if err != nil {
+		return 0
+	}
+	const multiplier, increment = 1103515245, 12345
+	// 2^31 divides 2^32, so that the arithmetic of 32 bits gives the same.
+	v := multiplier*digest(masked.Addr()) + increment
+	return (multiplier*(v^digest(rp)) + increment) & (1<<31 - 1)
+}
+
+// digest is an IPv4 address as a number, and the exclusive-or of the four 32-bit segments of an IPv6 address. Of an
+// IPv4-compatible address that is the IPv4 address, as section 4.7.2 recommends.
+func digest(a netip.Addr) uint32 {
+	var d uint32
+	for b := a.AsSlice(); len(b) > 0; b = b[4:] {
+		d ^= binary.BigEndian.Uint32(b)
+	}
+	return d
+}

@@ -1,0 +1,114 @@
+package pimsm
+
+import (
+	"math/big"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+)
+
+// TestHashFunction: values of section 4.7.2 that were worked out by hand, and the RPs that follow.
+func TestHashFunction(t *testing.T) {
+	type candidate struct {
+		rp    string
+		value uint32
+	}
+	for _, c := range []struct {
+		group      string
+		mask       uint8
+		candidates []candidate
+		winner     string
+	}{
+		{"224.1.1.1", 30, []candidate{{"10.0.0.1", 1897476369}, {"10.0.0.2", 913054808}, {"10.0.0.3", 1957023211}}, "10.0.0.3"},
+		{"224.1.1.4", 30, []candidate{{"10.0.0.1", 2007210677}, {"10.0.0.2", 1022789116}, {"10.0.0.3", 2066757519}}, "10.0.0.3"},
+		{"239.255.0.1", 30, []candidate{{"10.0.0.1", 699189265}, {"10.0.0.2", 1862251352}, {"10.0.0.3", 758736107}}, "10.0.0.2"},
+		{"239.1.2.3", 0, []candidate{{"10.0.0.1", 1410713617}, {"10.0.0.2", 426292056}, {"10.0.0.3", 1470260459}}, "10.0.0.3"},
+		{"239.1.2.3", 32, []candidate{{"192.0.2.1", 281337894}, {"192.0.2.2", 1384853139}, {"198.51.100.7", 1145194676}}, "192.0.2.2"},
+		{"232.43.211.234", 24, []candidate{{"10.1.1.1", 675407377}, {"10.2.2.2", 1490642008}}, "10.2.2.2"},
+		{"ff3e::4321:1234", 126, []candidate{{"2001:db8::1", 1703602765}, {"2001:db8::2", 719181204}}, "2001:db8::1"},
+		{"ff0e::1", 126, []candidate{{"2001:db8:1::1", 1284857785}, {"2001:db8:2::1", 2116575161}}, "2001:db8:2::1"},
+	} {
+		g := netip.MustParseAddr(c.group)
+		all := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if g.Is6() {
+			all = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+		}
+		var list []mapping
+		for _, x := range c.candidates {
+			rp := netip.MustParseAddr(x.rp)
+			if got := hashValue(g, c.mask, rp); got != x.value {
+				t.Errorf("Value(%v, /%d, %v) = %d, want %d", g, c.mask, rp, got, x.value)
+			}
+			list = append(list, mapping{groups: all, rp: rp, hashMaskLen: c.mask})
+		}
+		if got := chooseRP(list, g); got.rp.String() != c.winner {
+			t.Errorf("RP(%v) with /%d is %v, want %s", g, c.mask, got.rp, c.winner)
+		}
+	}
+	// The digest that section 4.7.2 prints.
+	if got, want := digest(netip.MustParseAddr("3ffe:b00:c18:1::10")), uint32(0x3ffe0b00^0x0c180001^0x10); got != want {
+		t.Errorf("digest %#x, want %#x", got, want)
+	}
+}
+
+// TestChooseRP: RP(G) is what a slow reading of section 4.7.1 says, step by step, with numbers of any size, whatever the
+// order of the mappings.
+func TestChooseRP(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 7))
+	for range 2000 {
+		g := netip.AddrFrom4([4]byte{byte(224 + rng.IntN(4)), byte(rng.IntN(2)), 0, byte(rng.IntN(256))})
+		list := make([]mapping, rng.IntN(12))
+		for i := range list {
+			a := netip.AddrFrom4([4]byte{byte(224 + rng.IntN(4)), byte(rng.IntN(2)), 0, 0})
+			list[i] = mapping{
+				groups: netip.PrefixFrom(a, []int{4, 8, 16}[rng.IntN(3)]).Masked(), priority: uint8(rng.IntN(2)), hashMaskLen: 30,
+				rp: netip.AddrFrom4([4]byte{10, byte(rng.IntN(2)), byte(rng.IntN(3)), byte(1 + rng.IntN(200))}),
+			}
+		}
+		want := slowRP(list, g)
+		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		var got netip.Addr
+		if m := chooseRP(list, g); m != nil {
+			got = m.rp
+		}
+		if got != want {
+			t.Fatalf("RP(%v) of %v is %v, want %v", g, list, got, want)
+		}
+	}
+}
+
+func slowRP(list []mapping, g netip.Addr) netip.Addr {
+	longest := -1
+	for _, m := range list {
+		if m.groups.Contains(g) {
+			longest = max(longest, m.groups.Bits())
+		}
+	}
+	lowest := 256
+	for _, m := range list {
+		if m.groups.Contains(g) && m.groups.Bits() == longest {
+			lowest = min(lowest, int(m.priority))
+		}
+	}
+	var rp netip.Addr
+	highest := big.NewInt(-1)
+	for _, m := range list {
+		if !m.groups.Contains(g) || m.groups.Bits() != longest || int(m.priority) != lowest {
+			continue
+		}
+		masked, err := g.Prefix(30)
+		if err != nil {
+			panic(err)
+		}
+		v := new(big.Int).SetBytes(masked.Addr().AsSlice())
+		step := func() { v.Mul(v, big.NewInt(1103515245)); v.Add(v, big.NewInt(12345)) }
+		step()
+		v.Xor(v, new(big.Int).SetBytes(m.rp.AsSlice()))
+		step()
+		v.Mod(v, big.NewInt(1<<31))
+		if c := v.Cmp(highest); c > 0 || c == 0 && rp.Less(m.rp) {
+			rp, highest = m.rp, v
+		}
+	}
+	return rp
+}
