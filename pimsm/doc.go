@@ -68,11 +68,15 @@
 //
 //   - RFC 7761: PIM-SM (revised)
 //   - RFC 2715, section 4.4, as far as RFC 7761 has what it asks for
+//   - RFC 3618, sections 3, 6 and 8: what the RP does for MSDP (Config.MSDP; the machine msdp speaks it)
 //   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
 //
 // # Known gaps
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
+//   - MSDP tells of sources of other domains for groups with receivers of ours: another protocol that is a wildcard receiver gets
+//     those of no other group.
+//   - A source is told to other domains for up to RP_Keepalive_Period after its last Register or Null-Register.
 //   - PIM messages are not authenticated (section 6.3).
 //   - There is no (*,*,RP) in RFC 7761: see alertedStarStar. Nor is there a Border bit. A source in the domain reaches
 //     another protocol's receivers through a border router only if that protocol says which groups they are in, if the
