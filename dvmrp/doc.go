@@ -62,5 +62,6 @@
 //   - A packet that comes in on a wrong interface is dropped and nobody is told, as the draft has it; mrouted prunes on tunnels.
 //   - What a neighbor sends over a scope boundary of ours is dropped and not pruned (RFC 2365, section 5, has the router prune
 //     it): mfib tells nobody of it. Configure boundaries at both ends of a link.
+//   - Mtrace requests are not answered, though Probes say that they are understood, as section 3.2.1 has it.
 //   - There is no list of allowed neighbors or routes, and no authentication (section 6).
 package dvmrp

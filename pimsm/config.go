@@ -2,6 +2,7 @@ package pimsm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -16,6 +17,8 @@ type Config struct {
 	// theirs (RFC 2715).
 	External []string
 	RPs      []StaticRP
+	// AnycastRPs are the Anycast-RP sets whose members hand each other Registers on (RFC 4610).
+	AnycastRPs []AnycastRP
 	// SSM are the source-specific ranges: no (*,G) state, no Register (RFC 4607). Default 232.0.0.0/8, ff30::/12's
 	// ff3x::/32.
 	SSM []netip.Prefix
@@ -46,6 +49,12 @@ type Config struct {
 type StaticRP struct {
 	Address netip.Addr
 	Groups  []netip.Prefix // default all multicast
+}
+
+// AnycastRP is an Anycast-RP set: routers that have one RP address.
+type AnycastRP struct {
+	Address netip.Addr   // of the RP
+	Members []netip.Addr // those by which the members know each other, ours among them
 }
 
 // SPTPolicy says when a last hop switches to the shortest-path tree.
@@ -134,6 +143,7 @@ func (m *Machine) configure(c Config) {
 		m.configured, m.subscribe = true, true
 	}
 	m.configureRPs()
+	m.configureAnycast()
 	for _, g := range engine.SortedAddrs(m.groups) {
 		if ssm := m.isSSM(g.addr); ssm != g.ssm {
 			g.ssm = ssm
@@ -154,12 +164,12 @@ func (m *Machine) configureRPs() {
 	old := m.rps
 	m.rps = nil
 	for _, t := range old {
-		t.pinned = false
+		t.pinned--
 	}
 	for _, rp := range m.cfg.RPs {
 		t := m.track(rp.Address)
-		if !t.pinned {
-			t.pinned = true
+		if !slices.Contains(m.rps, t) {
+			t.pinned++
 			m.rps = append(m.rps, t)
 		}
 	}

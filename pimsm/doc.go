@@ -21,7 +21,8 @@
 //   - tib.go: the types of the Tree Information Base; ifset.go: its sets of interfaces
 //   - macros.go: the state summarization macros (4.1.5) and those of the state machines
 //   - downstream.go: sections 4.5.1 to 4.5.3; upstream.go: 4.5.4 and 4.5.5; rpt.go: 4.5.6 and 4.5.7
-//   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2)
+//   - register.go: the DR's side of Registers (4.4.1); rendezvous.go: the RP's (4.4.2); anycast.go: several
+//     RPs with one address (RFC 4610)
 //   - assert.go: section 4.6
 //   - msdp.go: sources of other domains (RFC 3618)
 //   - border.go: other protocols on this router (RFC 2715): their sources, and what they want of ours
@@ -69,14 +70,17 @@
 //   - RFC 7761: PIM-SM (revised)
 //   - RFC 2715, section 4.4, as far as RFC 7761 has what it asks for
 //   - RFC 3618, sections 3, 6 and 8: what the RP does for MSDP (Config.MSDP; the machine msdp speaks it)
+//   - RFC 4610: Anycast-RP by copies of Registers
 //   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
 //
 // # Known gaps
 //
-//   - RPs are static: no Bootstrap (section 4.7), no Anycast-RP, no Embedded-RP (RFC 3956).
+//   - RPs are static: no Bootstrap (section 4.7), no Embedded-RP (RFC 3956).
 //   - MSDP tells of sources of other domains for groups with receivers of ours: another protocol that is a wildcard receiver gets
 //     those of no other group.
 //   - A source is told to other domains for up to RP_Keepalive_Period after its last Register or Null-Register.
+//   - A member of an Anycast-RP set that unicast reaches and that does not answer (its PIM is down) is sent the packets of
+//     sources on our links without end, as a DR does with its RP.
 //   - PIM messages are not authenticated (section 6.3).
 //   - There is no (*,*,RP) in RFC 7761: see alertedStarStar. Nor is there a Border bit. A source in the domain reaches
 //     another protocol's receivers through a border router only if that protocol says which groups they are in, if the

@@ -307,9 +307,10 @@ func keepaliveRunning(s *source) bool { return s.kat.Running() || s.g.ssm }
 // "A router MUST NOT send a Register message for any packet that is destined to an SSM address" (section 4.8.1).
 //
 // Deviation: a router that is the RP itself does not register with itself, and without an RP there is no tunnel. The
-// RFC would have the RP send itself a Register and answer it with a Register-Stop.
+// RFC would have the RP send itself a Register and answer it with a Register-Stop. A member of an Anycast-RP set registers
+// with the other members (RFC 4610).
 func couldRegister(s *source) bool {
-	return !s.g.ssm && s.g.rpf != nil && !iAmRP(s.g) && iAmDRTowards(s) && keepaliveRunning(s) && directlyConnected(s)
+	return !s.g.ssm && s.g.rpf != nil && (!iAmRP(s.g) || len(s.m.anycast(s.g).others()) > 0) && iAmDRTowards(s) && keepaliveRunning(s) && directlyConnected(s)
 }
 
 // I_am_DR( RPF_interface(S) ). For an externally reached source it is this router that registers.

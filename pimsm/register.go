@@ -1,6 +1,7 @@
 package pimsm
 
 import (
+	"net/netip"
 	"time"
 
 	"grove/internal/engine"
@@ -31,6 +32,8 @@ type register struct {
 	state RegisterState
 	rst   engine.Timer // Register-Stop Timer
 	rp    *target      // where the tunnel leads: the last RP used
+	// stopped are the members of an Anycast-RP set that stopped us, if we are one of it.
+	stopped stops
 	// tooBig is when the source was last told that its packets do not fit into the tunnel.
 	tooBig time.Time
 }
@@ -87,7 +90,8 @@ func (s *source) registerStopTimerExpires() {
 	case RegisterPrune:
 		s.setRegister(RegisterJoinPending, "Register-Stop Timer expires")
 		m.timers.Set(&s.register.rst, m.now.Add(m.cfg.RegisterProbe)) // (**)
-		m.sendRegister(s.g.rpf, wire.NullRegister(s.addr, s.g.addr), 0)
+		s.register.stopped.by = nil
+		s.sendRegister(wire.NullRegister(s.addr, s.g.addr), 0)
 	case RegisterJoinPending:
 		s.setRegister(RegisterJoin, "Register-Stop Timer expires")
 	}
@@ -103,20 +107,30 @@ func (m *Machine) receiveRegisterStop(p *engine.Packet, r *wire.RegisterStop) {
 	}
 	// A Register-Stop that the RP did not send could silence a source (section 6.1.2): its address is what there is to
 	// check.
-	if g.rpf == nil || p.Src != g.rpf.addr {
+	set := m.anycast(g)
+	if g.rpf == nil || p.Src != g.rpf.addr && !set.has(p.Src) {
 		m.drop(nil, p.Src, "register-stop not from the RP")
 		return
 	}
 	if r.Source.IsUnspecified() {
 		for _, s := range g.sources.All {
-			s.receiveRegisterStop()
+			s.stopRegistering(set, p.Src)
 		}
 		return
 	}
 	if s := m.source(engine.SG(r.Source, r.Group.Addr)); s != nil {
-		s.receiveRegisterStop()
+		s.stopRegistering(set, p.Src)
 	} else {
 		m.counts.Add("register-stop for an unknown flow")
+	}
+}
+
+// stopRegistering is a Register-Stop of the RP, or of another member of our Anycast-RP set.
+func (s *source) stopRegistering(set *anycastSet, from netip.Addr) {
+	if set.has(from) {
+		s.memberStops(set, from)
+	} else {
+		s.receiveRegisterStop()
 	}
 }
 
@@ -155,7 +169,7 @@ func (s *source) registerPacket(packet []byte) {
 	// dropped (IPv6). The kernel fragments the Register, and the RP puts it together. So an IPv4 packet with the DF bit,
 	// which Linux sets on all UDP, arrives, and an IPv6 source that heeds no Packet Too Big about a group is heard: once
 	// its packets go natively, they fit.
-	m.sendRegister(rp, &wire.Register{Packet: inner}, trafficClass(inner))
+	s.sendRegister(&wire.Register{Packet: inner}, trafficClass(inner))
 }
 
 // tunnelMTU is the effective MTU of the Register tunnel: what fits into the link towards the RP beside the outer header

@@ -24,6 +24,8 @@ type decap struct {
 	// ceased runs while Registers come; after one that no Register-Stop answered, for as long as the flow may be silent,
 	// so that a flow whose second packet is late is watched when that packet comes both natively and in a Register.
 	ceased engine.Timer
+	// stopped are the other members of an Anycast-RP set that need no copies any more.
+	stopped stops
 }
 
 // maxSeen is how many packets Registers may lag behind the native ones; more are forwarded twice.
@@ -66,7 +68,16 @@ func (m *Machine) receiveRegister(p *engine.Packet, r *wire.Register) {
 		return
 	}
 	rp := m.rpOf(group)
-	if m.isSSM(group) || rp == nil || !rp.local || p.Dst != rp.addr {
+	var set *anycastSet
+	var to netip.Addr // where Registers of the group are to go
+	if rp != nil {
+		set, to = m.anycasts[rp.addr], rp.addr
+	}
+	handedOn := set.has(p.Src) // by another member of the Anycast-RP set (RFC 4610)
+	if handedOn {
+		to = set.self()
+	}
+	if m.isSSM(group) || rp == nil || !rp.local || p.Dst != to {
 		m.counts.Add("register but we are not the RP")
 		m.sendRegisterStop(source, group, p.Dst, p.Src)
 		return
@@ -79,6 +90,9 @@ func (m *Machine) receiveRegister(p *engine.Packet, r *wire.Register) {
 	s := m.makeSource(source, group)
 	if s == nil {
 		return
+	}
+	if !handedOn && set != nil && set.self().IsValid() {
+		m.copyRegister(set, p, r)
 	}
 	src, dst, tos := p.Src, p.Dst, p.TOS
 	s.whenPathKnown(func() { s.registerArrives(src, dst, tos, r) })
@@ -115,7 +129,7 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 	}
 	s.countBytes(uint64(len(r.Packet)))
 	sentRegisterStop := false
-	if sptBit(s) || switchToSptDesired(s) && inheritedOlistSG(s) == 0 {
+	if s.nativeOrUnwanted() && (r.Null || !s.membersWait(src)) {
 		m.sendRegisterStop(s.addr, s.g.addr, dst, src)
 		sentRegisterStop = true
 	}
@@ -158,11 +172,16 @@ func (s *source) registerArrives(src, dst netip.Addr, tos uint8, r *wire.Registe
 	}
 }
 
+// nativeOrUnwanted is the condition of a Register-Stop: the packets come natively, or nobody wants them.
+func (s *source) nativeOrUnwanted() bool {
+	return sptBit(s) || switchToSptDesired(s) && inheritedOlistSG(s) == 0
+}
+
 // registersCome keeps the state of the decapsulation while Registers come, stopped says that they will not for long.
 func (s *source) registersCome(src, dst netip.Addr, stopped bool) {
 	m := s.m
 	if s.decap == nil {
-		s.decap = &decap{}
+		s.decap = &decap{stopped: stops{since: m.now}}
 		s.decap.ceased.Do = func(time.Time) {
 			s.decap = nil
 			m.touchSource(s)
@@ -182,11 +201,16 @@ const stopReaches = time.Second
 
 // seenNatively: the SPTbit is set. The DR is told to stop at once, and not at its next Register.
 func (s *source) seenNatively() {
-	if s.decap != nil && iAmRP(s.g) {
-		m := s.m
-		m.sendRegisterStop(s.addr, s.g.addr, s.decap.rp, s.decap.from)
-		m.timers.Set(&s.decap.ceased, m.now.Add(stopReaches))
+	if s.decap != nil && iAmRP(s.g) && !s.membersWait(s.decap.from) {
+		s.stopDR()
 	}
+}
+
+// stopDR sends whoever sends Registers a Register-Stop.
+func (s *source) stopDR() {
+	m := s.m
+	m.sendRegisterStop(s.addr, s.g.addr, s.decap.rp, s.decap.from)
+	m.timers.Set(&s.decap.ceased, m.now.Add(stopReaches))
 }
 
 // rpKeepalivePeriod is RP_Keepalive_Period of section 4.11: ( 3 * Register_Suppression_Time ) + Register_Probe_Time.

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 // the script's; under each command stands, indented, what the machine then did. Commands:
 //
 //	family 4|6                          before anything else
-//	config rp A [PREFIX] | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off | go
+//	config rp A [PREFIX] | anycast A MEMBER... | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off | go
 //	iface NAME PREFIX... [p2p] [mtu N] [nopim] [other] [prio N] [delay D]   a new or changed interface; delay:
 //	                                    Triggered_Hello_Delay; other: it is another protocol's
 //	down NAME | gone NAME
@@ -283,6 +283,12 @@ func (w *world) configure(f []string) error {
 			rp.Groups = append(rp.Groups, netip.MustParsePrefix(p))
 		}
 		w.cfg.RPs = append(slices.Clone(w.cfg.RPs), rp)
+	case "anycast":
+		set := pimsm.AnycastRP{Address: addr(f[1])}
+		for _, a := range f[2:] {
+			set.Members = append(set.Members, addr(a))
+		}
+		w.cfg.AnycastRPs = append(slices.Clone(w.cfg.AnycastRPs), set)
 	case "norp":
 		w.cfg.RPs = nil
 	case "spt":
@@ -408,10 +414,11 @@ func (w *world) packet(name string, src, dst netip.Addr, msg wire.Message) error
 		return err
 	}
 	var id engine.IfID
+	ttl := uint8(60) // of what comes from far away
 	if i := w.ifaces[name]; i != nil {
-		id = i.ID
+		id, ttl = i.ID, 1
 	}
-	w.event(engine.Packet{If: id, Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: 1, Payload: payload})
+	w.event(engine.Packet{If: id, Src: src, Dst: dst, Proto: engine.ProtoPIM, TTL: ttl, Payload: payload})
 	return nil
 }
 

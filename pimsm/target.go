@@ -16,7 +16,7 @@ type target struct {
 	m         *Machine
 	addr      netip.Addr
 	known     bool // rib has answered
-	pinned    bool // a configured RP: tracked although no group has it now
+	pinned    int  // by the configuration: an RP, or a member of an Anycast-RP set, tracked although no group has it now
 	local     bool // an address of ours
 	connected bool // no gateway between
 	external  bool // the best way is by an interface of another protocol (border.go)
@@ -70,7 +70,7 @@ func (m *Machine) track(a netip.Addr) *target {
 
 // release ends the tracking of a target that nobody needs any more.
 func (t *target) release() {
-	if t.pinned || len(t.groups.All) > 0 || len(t.sources.All) > 0 || t.m.targets[t.addr] != t {
+	if t.pinned > 0 || len(t.groups.All) > 0 || len(t.sources.All) > 0 || t.m.targets[t.addr] != t {
 		return
 	}
 	t.dropHops()
@@ -131,6 +131,7 @@ func (m *Machine) path(p engine.Path) {
 	changed := t.resolve()
 	if first || changed || wasRP != t.local || connected != t.connected || metric != [...]uint32{t.preference(), t.metric()} {
 		t.touch()
+		m.memberMoved(t)
 	}
 	if waiting := t.waiting; waiting != nil {
 		t.waiting = nil

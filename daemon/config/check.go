@@ -314,6 +314,20 @@ func (r *reader) checkRP(at places, v *pimsm.StaticRP, before []pimsm.StaticRP, 
 	}
 }
 
+func (r *reader) checkAnycast(at places, v *pimsm.AnycastRP, before []pimsm.AnycastRP) {
+	switch {
+	case !v.Address.IsValid():
+		r.fault(at.whole, "an Anycast-RP set without the RP's address", "address: ADDRESS", "")
+	case slices.ContainsFunc(before, func(b pimsm.AnycastRP) bool { return b.Address == v.Address }):
+		r.fault(at.of("address"), fmt.Sprintf("RP %s has a set already", v.Address), "one set for each RP", "put all members into one list")
+	case slices.Contains(v.Members, v.Address):
+		r.fault(at.of("members"), fmt.Sprintf("member %s is the RP's address", v.Address), "addresses that one router alone has",
+			"all members have the RP's address, so they cannot speak to each other by it")
+	case len(v.Members) < 2:
+		r.fault(at.whole, "an Anycast-RP set of fewer than two members", "members: [ADDRESS, ADDRESS ...], this router among them", "")
+	}
+}
+
 func (r *reader) checkFilter(at places, v *pimsm.RegisterFilter, f engine.Family) {
 	if !v.Source.IsValid() {
 		r.fault(at.whole, "a filter without sources", "source: PREFIX", "")

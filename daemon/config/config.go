@@ -91,6 +91,7 @@ type PIM struct {
 	AssertOverride      time.Duration
 
 	AcceptRegister []pimsm.RegisterFilter
+	AnycastRPs     []pimsm.AnycastRP
 
 	MaxEntries int
 	MaxSources int

@@ -138,11 +138,55 @@ func pimKeys(f engine.Family) []key[PIM] {
 		list("accept-register", "The sources and groups for which this router, as RP, accepts Registers. Empty: all.", filters,
 			func(v *PIM) *[]pimsm.RegisterFilter { return &v.AcceptRegister },
 			func(r *reader, at places, v *pimsm.RegisterFilter, _ []pimsm.RegisterFilter) { r.checkFilter(at, v, f) }),
+		list("anycast-rp", "Anycast-RP sets (RFC 4610): routers that have one RP address and hand each other Registers on. The RP is one of rp as well.",
+			anycastKeys(f), func(v *PIM) *[]pimsm.AnycastRP { return &v.AnycastRPs },
+			func(r *reader, at places, v *pimsm.AnycastRP, before []pimsm.AnycastRP) {
+				r.checkAnycast(at, v, before)
+			}),
 		number("max-entries", func(v *PIM) *int { return &v.MaxEntries }, 1, 100_000_000, "500000",
 			"(*,G), (S,G) and (S,G,rpt) entries; joins beyond are counted and ignored."),
 		number("max-sources", func(v *PIM) *int { return &v.MaxSources }, 1, 100_000_000, "100000",
 			"(S,G) entries of one group."),
 	}, within(denseKeys(), func(v *PIM) *PIMDense { return &v.Dense })...)
+}
+
+func anycastKeys(f engine.Family) []key[pimsm.AnycastRP] {
+	return []key[pimsm.AnycastRP]{
+		{
+			name: "address", takes: "a unicast address", def: "required", doc: "The RP's address, that each of the routers has.",
+			read: func(r *reader, n ast.Node, v *pimsm.AnycastRP) {
+				if a, ok := r.unicast(n, "RP address", f); ok {
+					v.Address = a
+				}
+			},
+			print: func(v *pimsm.AnycastRP) string { return quote(v.Address.String()) },
+		},
+		{
+			name: "members", takes: "a list of unicast addresses", def: "required",
+			doc: "The routers of the set, each by an address that it alone has; one of them is this router's. The same list serves on all of them.",
+			read: func(r *reader, n ast.Node, v *pimsm.AnycastRP) {
+				for _, e := range r.sequence(n, "unicast addresses") {
+					a, ok := r.unicast(e, "member", f)
+					switch {
+					case !ok:
+					case a.IsLinkLocalUnicast():
+						r.fault(e, fmt.Sprintf("member %s is link-local", a), "an address that the other members reach", "")
+					case slices.Contains(v.Members, a):
+						r.fault(e, fmt.Sprintf("member %s stands here twice", a), "each member once", "")
+					default:
+						v.Members = append(v.Members, a)
+					}
+				}
+			},
+			print: func(v *pimsm.AnycastRP) string {
+				var list []string
+				for _, a := range v.Members {
+					list = append(list, quote(a.String()))
+				}
+				return "[" + strings.Join(list, ", ") + "]"
+			},
+		},
+	}
 }
 
 func readSPTSwitch(r *reader, n ast.Node, v *PIM) {

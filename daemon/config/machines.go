@@ -149,6 +149,7 @@ func (c *Config) pimsm(f engine.Family) pimsm.Config {
 		AssertTime:          c.scaled(p.AssertTime),
 		AssertOverride:      c.scaled(p.AssertOverride),
 		AcceptRegister:      p.AcceptRegister,
+		AnycastRPs:          p.AnycastRPs,
 		MaxEntries:          p.MaxEntries,
 		MaxSources:          p.MaxSources,
 	}
