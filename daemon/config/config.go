@@ -31,6 +31,7 @@ type Config struct {
 	DVMRP      dvmrp.Config // without Interfaces
 	MSDP       MSDP
 	MFIB       MFIB
+	BGP        *BGP // nil: it does not run
 
 	API API
 	Log Log

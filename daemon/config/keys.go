@@ -60,6 +60,7 @@ func init() {
 	initInterfaceKeys()
 	initPIMKeys()
 	initTunnelKeys()
+	initBGPKeys()
 	mfibKeys = []key[MFIB]{
 		number("max-entries", func(v *MFIB) *int { return &v.MaxEntries }, 1, 100_000_000, "1000000",
 			"Entries of a table, negative ones included; what is wanted beyond is refused and counted."),
@@ -193,6 +194,7 @@ func init() {
 			func(v *Config) *dvmrp.Config { return &v.DVMRP }, (*reader).checkDVMRP),
 		section("msdp", "MSDP (RFC 3618), by which RPs of different domains, or of one address, tell each other of sources. For IPv4.", msdpKeys,
 			func(v *Config) *MSDP { return &v.MSDP }, (*reader).checkMSDP),
+		bgpKey(),
 		section("mfib", "The forwarding tables of both families.", mfibKeys, func(v *Config) *MFIB { return &v.MFIB },
 			func(r *reader, at places, v *MFIB) {
 				if at.good("max-entries", "max-negative") && v.MaxNegative > v.MaxEntries && at.has("max-negative") {
