@@ -1,0 +1,197 @@
+package bgp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/osrg/gobgp/v4/api"
+	"github.com/osrg/gobgp/v4/pkg/apiutil"
+	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
+	"github.com/osrg/gobgp/v4/pkg/server"
+
+	"grove/internal/engine"
+)
+
+// News is what a Server has learned. To must and From of what it holds are the receiver's to fill in.
+type News struct {
+	Multicast   []engine.MRIBRoute // the best multicast routes that changed; not those that we originate
+	Unicast     []engine.MRIBRoute // likewise the unicast routes
+	Transitions []engine.Transition
+}
+
+// paths shares what routes have in common: the routes of one UPDATE have one BGPPath.
+type paths struct {
+	mu     sync.Mutex
+	shared map[string]*engine.BGPPath
+	ended  bool
+}
+
+// maxShared is how many different paths are shared; then sharing begins anew.
+const maxShared = 50_000
+
+func (p *paths) share(b *engine.BGPPath) *engine.BGPPath {
+	key := fmt.Sprint(b.NextHop, b.Neighbor, b.Internal, b.ASPath)
+	if same, ok := p.shared[key]; ok {
+		return same
+	}
+	if p.shared == nil || len(p.shared) >= maxShared {
+		p.shared = make(map[string]*engine.BGPPath)
+	}
+	p.shared[key] = b
+	return b
+}
+
+// end waits until deliver has returned, and sees to it that it is not called again.
+func (p *paths) end() {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+}
+
+// watch has GoBGP tell the best routes and the states of neighbors.
+func (s *Server) watch(ctx context.Context) error {
+	states := make(map[netip.Addr]string)
+	say := func(n News) {
+		s.paths.mu.Lock()
+		defer s.paths.mu.Unlock()
+		if !s.paths.ended && ctx.Err() == nil {
+			s.deliver(n)
+		}
+	}
+	callbacks := server.WatchEventMessageCallbacks{
+		OnBestPath: func(list []*apiutil.Path, _ time.Time) {
+			if n := s.news(list); len(n.Multicast)+len(n.Unicast) > 0 {
+				say(n)
+			}
+		},
+		OnPeerUpdate: func(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) {
+			if e.Type != apiutil.PEER_EVENT_STATE {
+				return
+			}
+			peer := e.Peer.State
+			state := stateName(peer.SessionState)
+			if old := states[peer.NeighborAddress]; old != state {
+				states[peer.NeighborAddress] = state
+				cause := peer.DisconnectMessage
+				if cause == "" && peer.DisconnectReason != api.PeerState_DISCONNECT_REASON_UNSPECIFIED {
+					cause = reasonName(peer.DisconnectReason)
+				}
+				say(News{Transitions: []engine.Transition{{
+					Entity: entity(state, old), Neighbor: peer.NeighborAddress, Old: cmp.Or(old, "Idle"), New: state, Cause: cause,
+				}}})
+			}
+		},
+	}
+	if err := s.gobgp.WatchEvent(ctx, callbacks, server.WatchBestPath(true), server.WatchPeer()); err != nil {
+		return fmt.Errorf("bgp: watch: %w", err)
+	}
+	return nil
+}
+
+// entity names a neighbor's session in a Transition: that it comes and goes is what an operator cares about.
+func entity(state, old string) string {
+	if state == "Established" || old == "Established" {
+		return "neighbor"
+	}
+	return "session"
+}
+
+var stateNames = []string{"Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established"}
+
+// stateName returns the name of a state as RFC 4271, section 8.2.2 writes it.
+func stateName(s bgp.FSMState) string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return s.String()
+}
+
+// news makes of GoBGP's best routes what the host wants to know. A route that is ours is as if there were none: whoever
+// originates a network reaches it in another way.
+func (s *Server) news(list []*apiutil.Path) (n News) {
+	s.mu.Lock()
+	as := s.cfg.AS
+	s.mu.Unlock()
+	for _, p := range list {
+		f, ok := familyOf(p.Family)
+		prefix, valid := prefixOf(p.Nlri)
+		if !ok || !valid {
+			continue
+		}
+		r := engine.MRIBRoute{Prefix: prefix, Gone: true}
+		if a := attributesOf(p); !p.Withdrawal && p.PeerAddress.IsValid() && p.PeerASN != 0 && a.nextHop.IsValid() {
+			r.Gone = false
+			r.Hops = []engine.NextHop{{Gateway: a.nextHop, Weight: 1}}
+			r.Metric = a.med
+			r.BGP = s.paths.share(&engine.BGPPath{NextHop: a.nextHop, Neighbor: p.PeerAddress, Internal: p.PeerASN == as, ASPath: a.asPath})
+		}
+		if f.Multicast() {
+			n.Multicast = append(n.Multicast, r)
+		} else {
+			n.Unicast = append(n.Unicast, r)
+		}
+	}
+	return n
+}
+
+func prefixOf(nlri bgp.NLRI) (netip.Prefix, bool) {
+	switch n := nlri.(type) {
+	case *bgp.IPAddrPrefix:
+		return n.Prefix.Masked(), n.Prefix.IsValid()
+	}
+	return netip.Prefix{}, false
+}
+
+// attributes are what we want to know of a route's.
+type attributes struct {
+	nextHop     netip.Addr
+	asPath      []uint32 // sequences only
+	asPathText  string
+	med         uint32
+	haveMED     bool
+	localPref   uint32
+	havePref    bool
+	origin      string
+	communities []string
+}
+
+var originNames = []string{"IGP", "EGP", "incomplete"}
+
+func attributesOf(p *apiutil.Path) (a attributes) {
+	for _, attr := range p.Attrs {
+		switch v := attr.(type) {
+		case *bgp.PathAttributeNextHop:
+			a.nextHop = v.Value
+		case *bgp.PathAttributeMpReachNLRI:
+			a.nextHop = v.Nexthop
+		case *bgp.PathAttributeAsPath:
+			a.asPathText = bgp.AsPathString(v)
+			for _, segment := range v.Value {
+				if segment.GetType() == bgp.BGP_ASPATH_ATTR_TYPE_SEQ {
+					a.asPath = append(a.asPath, segment.GetAS()...)
+				}
+			}
+		case *bgp.PathAttributeMultiExitDisc:
+			a.med, a.haveMED = v.Value, true
+		case *bgp.PathAttributeLocalPref:
+			a.localPref, a.havePref = v.Value, true
+		case *bgp.PathAttributeOrigin:
+			a.origin = originNames[min(int(v.Value), len(originNames)-1)]
+		case *bgp.PathAttributeCommunities:
+			for _, c := range v.Value {
+				a.communities = append(a.communities, communityText(c))
+			}
+		}
+	}
+	if a.nextHop.Is4In6() {
+		a.nextHop = a.nextHop.Unmap()
+	}
+	a.asPath = slices.Clip(a.asPath)
+	return a
+}
+
