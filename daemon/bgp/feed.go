@@ -194,4 +194,3 @@ func attributesOf(p *apiutil.Path) (a attributes) {
 	a.asPath = slices.Clip(a.asPath)
 	return a
 }
-

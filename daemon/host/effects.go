@@ -43,6 +43,8 @@ func (h *Host) perform(now time.Time, out *engine.Outward) {
 		h.streams.write(out.From, eff)
 	case engine.CloseStream:
 		h.streams.close(out.From, eff)
+	case engine.MRIBRoute:
+		h.contributed(&eff)
 	case engine.Answer:
 		if answer := h.answers[eff.ID]; answer != nil {
 			answer <- eff

@@ -63,6 +63,7 @@ type Host struct {
 	tunnels  tunnels
 	drivers  drivers
 	streams  streams
+	bgp      bgpSpeaker
 	counts   engine.Counts
 	limit    limiter
 	feedback []engine.Event // what effects bring about at once
@@ -93,6 +94,7 @@ func New(cfg *config.Config, log *logrus.Entry) (*Host, error) {
 		router:   router.New(rng),
 		view:     newView(),
 		drivers:  newDrivers(),
+		bgp:      newBGPSpeaker(),
 		answers:  make(map[uint64]chan<- engine.Answer),
 	}
 	h.streams = newStreams(h.inbox)
@@ -122,11 +124,15 @@ func (h *Host) open() (err error) {
 	}
 	h.tunnels.add = h.handle.LinkAdd
 	h.forwarding()
-	return h.drivers.open(h.machines, h.space)
+	if err := h.drivers.open(h.machines, h.space); err != nil {
+		return err
+	}
+	return h.startBGP(h.config.BGP)
 }
 
 // Close releases what New opened, for a host that is not run.
 func (h *Host) Close() {
+	h.stopBGP()
 	h.streams.end()
 	h.closeTunnels()
 	_ = h.drivers.close(nil)
@@ -168,6 +174,12 @@ func (h *Host) call(ctx context.Context, f func()) error {
 // Query asks a machine for its state, as engine.Query does, or the host itself (Self). The value is of the type that
 // the machine's show.go gives for what.
 func (h *Host) Query(ctx context.Context, id engine.MachineID, what, arg string) (value any, err error) {
+	if id.Protocol == engine.BGP {
+		if server := h.bgp.server.Load(); server != nil {
+			return server.Query(what, arg)
+		}
+		return nil, errors.New("BGP does not run on this router: it runs if its configuration has bgp")
+	}
 	answer := make(chan engine.Answer, 1)
 	failed := h.call(ctx, func() {
 		if id.Protocol == Self {
@@ -240,6 +252,7 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) (err error) {
 		_ = h.drivers.close(machines)
 		h.streams.keep(machines)
 		h.tellRoutes(had)
+		h.tellBGP(had)
 		old := h.keeper
 		h.keeper.want(cfg)
 		h.tunnels.want(cfg)
@@ -247,7 +260,10 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config) (err error) {
 		h.keep(time.Now())
 		h.log.Info("configuration reloaded")
 	})
-	return errors.Join(failed, err)
+	if err = errors.Join(failed, err); err != nil {
+		return err
+	}
+	return h.reloadBGP(ctx, cfg.BGP)
 }
 
 // tellRoutes sends all routes to the rib machines that were not there before.

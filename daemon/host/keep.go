@@ -124,6 +124,7 @@ func (h *Host) keep(now time.Time) {
 	for key, wanted := range engine.SortedFunc(k.routes, compareKeys) {
 		h.keepRoute(now, key, wanted)
 	}
+	h.keepUnicast(now)
 	h.lookAtWays(now)
 }
 

@@ -61,12 +61,15 @@ func (h *Host) Run(ctx context.Context) error {
 				h.input(&h.items[i])
 			}
 			clear(h.items)
+		case n := <-h.bgp.news:
+			h.hearBGP(n)
 		case f := <-h.calls:
 			f()
 		case <-timer.C:
 		}
 		h.refresh()
 		h.settle()
+		h.redistribute()
 		timer.Reset(h.wait())
 	}
 }
@@ -93,6 +96,7 @@ func (h *Host) listen() {
 func (h *Host) shutdown() {
 	h.step(engine.Shutdown{})
 	h.settle()
+	h.removeUnicast()
 	h.log.Info("goodbye")
 }
 
@@ -271,6 +275,7 @@ func changing(err error) (bool, error) {
 // announce tells the machines what changed.
 func (h *Host) announce() {
 	h.view.news = false
+	h.bgp.changed = true
 	links := false
 	for _, ev := range h.view.changes() {
 		switch ev := ev.(type) {

@@ -52,6 +52,7 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 		r.serve(from, engine.MFIB, e, parent)
 	case engine.MRIBRoute:
 		e.From = id
+		r.emit(id, e) // BGP, which is outside, may redistribute it
 		r.serve(from, engine.RIB, e, parent)
 	case engine.Track:
 		e.From = id

@@ -215,6 +215,7 @@ func (r *Router) apply(from engine.MachineID, eff engine.Effect) {
 		s.transition(r.node, e)
 	case engine.Note:
 		s.note(r.node, e)
+	case engine.MRIBRoute: // for BGP, which no simulated router speaks
 	default:
 		s.fault(r.node, "no driver for effect %T", eff)
 	}
