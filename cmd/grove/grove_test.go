@@ -169,6 +169,16 @@ func TestMSDPTables(t *testing.T) {
 	})
 }
 
+// TestBGPTables: a router between two domains, with a route of BGP that serves the RPF check.
+func TestBGPTables(t *testing.T) {
+	showAll(t, apitest.Speaker(), map[string]string{
+		"bgp-summary":        "bgp summary",
+		"bgp-neighbors":      "bgp neighbors",
+		"bgp-ipv4-multicast": "bgp ipv4 multicast",
+		"bgp-rpf":            "ip rpf 10.2.0.9",
+	})
+}
+
 // showAll runs show commands, by the names of their golden files.
 func showAll(t *testing.T, r *apitest.Fake, commands map[string]string) {
 	socket := serve(t, r)

@@ -67,16 +67,17 @@ shortened. With -j the answer is JSON with the version of its schema.`,
 
 	ip := &cobra.Command{Use: "ip", Short: "IPv4"}
 	s.family(ip, pb.Family_FAMILY_IPV4)
-	ip.AddCommand(s.membership("igmp", "Members of groups, by IGMP", pb.Family_FAMILY_IPV4), s.dvmrp(), s.msdp())
+	ip.AddCommand(s.membership("igmp", "Members of groups, by IGMP", pb.Family_FAMILY_IPV4), s.dvmrp(), s.msdp(), s.bgp(pb.Family_FAMILY_IPV4),
+		showing(s, bgpTable("ipv4-multicast"), 0, "mbgp [PREFIX | ADDRESS]", "Routes of BGP for the reverse-path check", cobra.MaximumNArgs(1)))
 
 	ipv6 := &cobra.Command{Use: "ipv6", Short: "IPv6"}
 	s.family(ipv6, pb.Family_FAMILY_IPV6)
-	ipv6.AddCommand(s.membership("mld", "Members of groups, by MLD", pb.Family_FAMILY_IPV6))
+	ipv6.AddCommand(s.membership("mld", "Members of groups, by MLD", pb.Family_FAMILY_IPV6), s.bgp(pb.Family_FAMILY_IPV6))
 
 	show.AddCommand(ip, ipv6,
 		s.membership("igmp", "Members of IPv4 groups", pb.Family_FAMILY_IPV4),
 		s.membership("mld", "Members of IPv6 groups", pb.Family_FAMILY_IPV6),
-		s.counts(), s.status())
+		s.bgp(0), s.counts(), s.status())
 	return show
 }
 

@@ -175,6 +175,12 @@ func rpfDetail(w io.Writer, p *pb.RPF) {
 	if p.Prefix != "" {
 		fmt.Fprintf(w, "  route     %s, %s, distance %d, metric %d\n", p.Prefix, p.Origin, p.Distance, p.Metric)
 	}
+	if p.Mode != "" && p.Mode != "lower-distance" {
+		fmt.Fprintf(w, "  mode      %s\n", p.Mode)
+	}
+	if b := p.Bgp; b != nil {
+		fmt.Fprintf(w, "  BGP       of %s, next hop %s, AS path %s\n", b.Neighbor, b.NextHop, orDash(strings.Trim(fmt.Sprint(b.AsPath), "[]")))
+	}
 	if len(p.Hops) > 1 {
 		fmt.Fprintf(w, "  next hops %s\n", hopText(p.Hops))
 	}

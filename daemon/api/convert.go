@@ -120,7 +120,7 @@ func RPFResponse(paths []rib.RPF) *pb.GetRPFResponse {
 	for _, p := range paths {
 		m := &pb.RPF{
 			Address: addr(p.Addr), Reachable: p.Reachable, Local: p.Local, Connected: p.Connected, Prefix: prefix(p.Prefix), Origin: p.Origin,
-			Distance: p.Distance, Metric: p.Metric, Hops: hops(p.Hops), Why: p.Why,
+			Distance: p.Distance, Metric: p.Metric, Hops: hops(p.Hops), Why: p.Why, Mode: p.Mode.String(), Bgp: bgpPath(p.BGP),
 		}
 		for _, c := range p.Considered {
 			m.Considered = append(m.Considered, &pb.Route{

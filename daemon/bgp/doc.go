@@ -46,6 +46,6 @@
 //   - A unicast route in the kernel whose next hop is not on a link has the way that the kernel had to it when the route came;
 //     it is not followed.
 //   - No link-local neighbors, no peer groups, dynamic neighbors, confederations, BFD, RPKI, add-path, extended or large
-//     communities in policies. GoBGP opens its BFD port (UDP 3784) nevertheless.
+//     communities in policies.
 //   - GoBGP keeps the options of route selection in a variable of the package: one Server in a process.
 package bgp

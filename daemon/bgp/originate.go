@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
@@ -172,7 +173,7 @@ func path(k origination, a announcement) *apiutil.Path {
 		}
 		attrs = append(attrs, bgp.NewPathAttributeCommunities(values))
 	}
-	return &apiutil.Path{Family: families[k.family], Nlri: nlri, Attrs: attrs}
+	return &apiutil.Path{Family: families[k.family], Nlri: nlri, Attrs: attrs, Age: time.Now().Unix()}
 }
 
 // wellKnown are the communities that have names (RFC 1997, 7999, 8326).

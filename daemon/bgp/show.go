@@ -13,6 +13,7 @@ import (
 	"github.com/osrg/gobgp/v4/pkg/apiutil"
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 
+	"grove/daemon/bgp/show"
 	"grove/daemon/config"
 )
 
@@ -23,68 +24,6 @@ import (
 //	"routes"     Arg a family, and a prefix or an address or nothing, as "ipv4-multicast 10.0.0.0/8": []Route. Of a prefix the
 //	             routes to it, of an address those to the longest prefix that it is in.
 
-// Summary is what there is of BGP at a glance.
-type Summary struct {
-	AS        uint32
-	RouterID  netip.Addr
-	Neighbors []Neighbor
-}
-
-// Neighbor is a neighbor and its session.
-type Neighbor struct {
-	Address       netip.Addr
-	AS            uint32
-	Internal      bool
-	Description   string
-	State         string // as RFC 4271, section 8.2.2 names it
-	Uptime        time.Duration
-	RouterID      netip.Addr // the neighbor's
-	LocalAddress  netip.Addr
-	HoldTime      time.Duration // as agreed
-	Keepalive     time.Duration
-	Received      Messages
-	Sent          Messages
-	Families      []Family
-	Flaps         uint32 // how often the session ended
-	LastEnd       string // why it ended last
-	MD5           bool
-	TTLSecurity   int
-	Multihop      int
-	Passive       bool
-	Restarting    bool // its routes are kept for a graceful restart
-	Import        string
-	Export        string
-	ReflectorOf   bool // it is a client of ours
-	GracefulStart bool // both sides can restart gracefully
-}
-
-// Messages count what went over a session.
-type Messages struct{ Total, Updates, Notifications, Keepalives uint64 }
-
-// Family is what is exchanged of a family. Accepted are those received that the import policy lets pass.
-type Family struct {
-	Name                           string
-	Negotiated                     bool
-	Received, Accepted, Advertised uint64
-}
-
-// Route is a route of BGP's tables.
-type Route struct {
-	Prefix          netip.Prefix
-	Best            bool
-	Ours            bool // we originate it
-	Internal        bool
-	Stale           bool // kept for a neighbor that restarts
-	NextHop         netip.Addr
-	Neighbor        netip.Addr
-	ASPath          string
-	LocalPreference *uint32
-	MED             *uint32
-	Origin          string
-	Communities     []string
-	Age             time.Duration
-}
-
 // Query answers what is asked.
 func (s *Server) Query(what, arg string) (any, error) {
 	s.mu.Lock()
@@ -93,7 +32,7 @@ func (s *Server) Query(what, arg string) (any, error) {
 	switch what {
 	case "summary":
 		list, err := s.neighbors(cfg, "")
-		return Summary{AS: cfg.AS, RouterID: cfg.RouterID, Neighbors: list}, err
+		return show.Summary{AS: cfg.AS, RouterID: cfg.RouterID, Neighbors: list}, err
 	case "neighbors":
 		return s.neighbors(cfg, arg)
 	case "routes":
@@ -102,25 +41,25 @@ func (s *Server) Query(what, arg string) (any, error) {
 	return nil, fmt.Errorf("bgp: no answer to %q: ask for summary, neighbors or routes", what)
 }
 
-func (s *Server) neighbors(cfg *config.BGP, address string) ([]Neighbor, error) {
+func (s *Server) neighbors(cfg *config.BGP, address string) ([]show.Neighbor, error) {
 	configured := byAddress(cfg)
-	list := []Neighbor{}
+	list := []show.Neighbor{}
 	err := s.gobgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: address, EnableAdvertised: true}, func(p *api.Peer) {
 		a, err := netip.ParseAddr(p.GetConf().GetNeighborAddress())
 		if c := configured[a]; err == nil && c != nil {
 			list = append(list, neighbor(cfg, c, p))
 		}
 	})
-	slices.SortFunc(list, func(a, b Neighbor) int { return a.Address.Compare(b.Address) })
+	slices.SortFunc(list, func(a, b show.Neighbor) int { return a.Address.Compare(b.Address) })
 	if err == nil && address != "" && len(list) == 0 {
 		err = fmt.Errorf("bgp: %s is not a neighbor", address)
 	}
 	return list, err
 }
 
-func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer) Neighbor {
+func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer) show.Neighbor {
 	state := p.GetState()
-	n := Neighbor{
+	n := show.Neighbor{
 		Address: c.Address, AS: c.AS, Internal: c.AS == cfg.AS, Description: c.Description,
 		State: stateName(bgp.FSMState(max(state.GetSessionState()-1, 0))), Flaps: state.GetFlops(),
 		Received: messages(state.GetMessages().GetReceived()), Sent: messages(state.GetMessages().GetSent()),
@@ -146,7 +85,7 @@ func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer) Neighbor {
 	for _, a := range p.GetAfiSafis() {
 		f, ok := familyOf(bgp.NewFamily(uint16(a.GetConfig().GetFamily().GetAfi()), uint8(a.GetConfig().GetFamily().GetSafi())))
 		if ok {
-			n.Families = append(n.Families, Family{
+			n.Families = append(n.Families, show.Family{
 				Name: f.String(), Negotiated: up && negotiated(state, families[f]), Received: a.GetState().GetReceived(),
 				Accepted: a.GetState().GetAccepted(), Advertised: a.GetState().GetAdvertised(),
 			})
@@ -167,8 +106,8 @@ func negotiated(state *api.PeerState, rf bgp.Family) bool {
 	})
 }
 
-func messages(m *api.Message) Messages {
-	return Messages{Total: m.GetTotal(), Updates: m.GetUpdate(), Notifications: m.GetNotification(), Keepalives: m.GetKeepalive()}
+func messages(m *api.Message) show.Messages {
+	return show.Messages{Total: m.GetTotal(), Updates: m.GetUpdate(), Notifications: m.GetNotification(), Keepalives: m.GetKeepalive()}
 }
 
 func reasonName(r api.PeerState_DisconnectReason) string {
@@ -176,7 +115,7 @@ func reasonName(r api.PeerState_DisconnectReason) string {
 }
 
 // routes lists a table. GoBGP refuses to look one prefix up in a table of multicast routes, so this looks at all.
-func (s *Server) routes(cfg *config.BGP, arg string) ([]Route, error) {
+func (s *Server) routes(cfg *config.BGP, arg string) ([]show.Route, error) {
 	words := strings.Fields(arg)
 	if len(words) == 0 || len(words) > 2 {
 		return nil, fmt.Errorf("bgp: routes of %q: expected a family, and a prefix or an address or nothing", arg)
@@ -203,7 +142,7 @@ func (s *Server) routes(cfg *config.BGP, arg string) ([]Route, error) {
 			return nil, fmt.Errorf("bgp: %q is neither a prefix nor an address", words[1])
 		}
 	}
-	list := []Route{}
+	list := []show.Route{}
 	longest := -1
 	err := s.gobgp.ListPath(apiutil.ListPathRequest{TableType: api.TableType_TABLE_TYPE_GLOBAL, Family: family},
 		func(nlri bgp.NLRI, paths []*apiutil.Path) {
@@ -218,15 +157,15 @@ func (s *Server) routes(cfg *config.BGP, arg string) ([]Route, error) {
 				list = append(list, route(cfg, prefix, p))
 			}
 		})
-	slices.SortStableFunc(list, func(a, b Route) int {
+	slices.SortStableFunc(list, func(a, b show.Route) int {
 		return cmp.Or(a.Prefix.Addr().Compare(b.Prefix.Addr()), cmp.Compare(a.Prefix.Bits(), b.Prefix.Bits()))
 	})
 	return list, err
 }
 
-func route(cfg *config.BGP, prefix netip.Prefix, p *apiutil.Path) Route {
+func route(cfg *config.BGP, prefix netip.Prefix, p *apiutil.Path) show.Route {
 	a := attributesOf(p)
-	r := Route{
+	r := show.Route{
 		Prefix: prefix, Best: p.Best, Ours: p.PeerASN == 0 || !p.PeerAddress.IsValid(), Stale: p.Stale, NextHop: a.nextHop, ASPath: a.asPathText,
 		Origin: a.origin, Communities: a.communities, Age: max(0, time.Since(time.Unix(p.Age, 0))),
 	}

@@ -4743,6 +4743,811 @@ func (x *GroupInterface) GetGroups() uint32 {
 	return 0
 }
 
+type ListBGPNeighborsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBGPNeighborsRequest) Reset() {
+	*x = ListBGPNeighborsRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBGPNeighborsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBGPNeighborsRequest) ProtoMessage() {}
+
+func (x *ListBGPNeighborsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBGPNeighborsRequest.ProtoReflect.Descriptor instead.
+func (*ListBGPNeighborsRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *ListBGPNeighborsRequest) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+type ListBGPNeighborsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	As            uint32                 `protobuf:"varint,2,opt,name=as,proto3" json:"as,omitempty"` // ours
+	RouterId      string                 `protobuf:"bytes,3,opt,name=router_id,json=routerId,proto3" json:"router_id,omitempty"`
+	Neighbors     []*BGPNeighbor         `protobuf:"bytes,4,rep,name=neighbors,proto3" json:"neighbors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBGPNeighborsResponse) Reset() {
+	*x = ListBGPNeighborsResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBGPNeighborsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBGPNeighborsResponse) ProtoMessage() {}
+
+func (x *ListBGPNeighborsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBGPNeighborsResponse.ProtoReflect.Descriptor instead.
+func (*ListBGPNeighborsResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ListBGPNeighborsResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListBGPNeighborsResponse) GetAs() uint32 {
+	if x != nil {
+		return x.As
+	}
+	return 0
+}
+
+func (x *ListBGPNeighborsResponse) GetRouterId() string {
+	if x != nil {
+		return x.RouterId
+	}
+	return ""
+}
+
+func (x *ListBGPNeighborsResponse) GetNeighbors() []*BGPNeighbor {
+	if x != nil {
+		return x.Neighbors
+	}
+	return nil
+}
+
+type BGPNeighbor struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Address              string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	As                   uint32                 `protobuf:"varint,2,opt,name=as,proto3" json:"as,omitempty"`
+	Internal             bool                   `protobuf:"varint,3,opt,name=internal,proto3" json:"internal,omitempty"`
+	Description          string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	State                string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // as RFC 4271, section 8.2.2 names it
+	Uptime               *durationpb.Duration   `protobuf:"bytes,6,opt,name=uptime,proto3" json:"uptime,omitempty"`
+	RouterId             string                 `protobuf:"bytes,7,opt,name=router_id,json=routerId,proto3" json:"router_id,omitempty"`
+	LocalAddress         string                 `protobuf:"bytes,8,opt,name=local_address,json=localAddress,proto3" json:"local_address,omitempty"`
+	HoldTime             *durationpb.Duration   `protobuf:"bytes,9,opt,name=hold_time,json=holdTime,proto3" json:"hold_time,omitempty"` // as agreed
+	Keepalive            *durationpb.Duration   `protobuf:"bytes,10,opt,name=keepalive,proto3" json:"keepalive,omitempty"`
+	Received             *BGPMessages           `protobuf:"bytes,11,opt,name=received,proto3" json:"received,omitempty"`
+	Sent                 *BGPMessages           `protobuf:"bytes,12,opt,name=sent,proto3" json:"sent,omitempty"`
+	Families             []*BGPFamily           `protobuf:"bytes,13,rep,name=families,proto3" json:"families,omitempty"`
+	Flaps                uint32                 `protobuf:"varint,14,opt,name=flaps,proto3" json:"flaps,omitempty"`
+	LastEnd              string                 `protobuf:"bytes,15,opt,name=last_end,json=lastEnd,proto3" json:"last_end,omitempty"` // why the session ended last
+	Md5                  bool                   `protobuf:"varint,16,opt,name=md5,proto3" json:"md5,omitempty"`
+	TtlSecurity          uint32                 `protobuf:"varint,17,opt,name=ttl_security,json=ttlSecurity,proto3" json:"ttl_security,omitempty"` // the most hops; 0: off
+	EbgpMultihop         uint32                 `protobuf:"varint,18,opt,name=ebgp_multihop,json=ebgpMultihop,proto3" json:"ebgp_multihop,omitempty"`
+	Passive              bool                   `protobuf:"varint,19,opt,name=passive,proto3" json:"passive,omitempty"`
+	Restarting           bool                   `protobuf:"varint,20,opt,name=restarting,proto3" json:"restarting,omitempty"`                                  // its routes are kept
+	GracefulRestart      bool                   `protobuf:"varint,21,opt,name=graceful_restart,json=gracefulRestart,proto3" json:"graceful_restart,omitempty"` // both sides have it
+	Import               string                 `protobuf:"bytes,22,opt,name=import,proto3" json:"import,omitempty"`                                           // policies
+	Export               string                 `protobuf:"bytes,23,opt,name=export,proto3" json:"export,omitempty"`
+	RouteReflectorClient bool                   `protobuf:"varint,24,opt,name=route_reflector_client,json=routeReflectorClient,proto3" json:"route_reflector_client,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *BGPNeighbor) Reset() {
+	*x = BGPNeighbor{}
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BGPNeighbor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BGPNeighbor) ProtoMessage() {}
+
+func (x *BGPNeighbor) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BGPNeighbor.ProtoReflect.Descriptor instead.
+func (*BGPNeighbor) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *BGPNeighbor) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetAs() uint32 {
+	if x != nil {
+		return x.As
+	}
+	return 0
+}
+
+func (x *BGPNeighbor) GetInternal() bool {
+	if x != nil {
+		return x.Internal
+	}
+	return false
+}
+
+func (x *BGPNeighbor) GetDescription() string {
+	if x != nil {
+		return x.Description
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetRouterId() string {
+	if x != nil {
+		return x.RouterId
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetLocalAddress() string {
+	if x != nil {
+		return x.LocalAddress
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetHoldTime() *durationpb.Duration {
+	if x != nil {
+		return x.HoldTime
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetKeepalive() *durationpb.Duration {
+	if x != nil {
+		return x.Keepalive
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetReceived() *BGPMessages {
+	if x != nil {
+		return x.Received
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetSent() *BGPMessages {
+	if x != nil {
+		return x.Sent
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetFamilies() []*BGPFamily {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+func (x *BGPNeighbor) GetFlaps() uint32 {
+	if x != nil {
+		return x.Flaps
+	}
+	return 0
+}
+
+func (x *BGPNeighbor) GetLastEnd() string {
+	if x != nil {
+		return x.LastEnd
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetMd5() bool {
+	if x != nil {
+		return x.Md5
+	}
+	return false
+}
+
+func (x *BGPNeighbor) GetTtlSecurity() uint32 {
+	if x != nil {
+		return x.TtlSecurity
+	}
+	return 0
+}
+
+func (x *BGPNeighbor) GetEbgpMultihop() uint32 {
+	if x != nil {
+		return x.EbgpMultihop
+	}
+	return 0
+}
+
+func (x *BGPNeighbor) GetPassive() bool {
+	if x != nil {
+		return x.Passive
+	}
+	return false
+}
+
+func (x *BGPNeighbor) GetRestarting() bool {
+	if x != nil {
+		return x.Restarting
+	}
+	return false
+}
+
+func (x *BGPNeighbor) GetGracefulRestart() bool {
+	if x != nil {
+		return x.GracefulRestart
+	}
+	return false
+}
+
+func (x *BGPNeighbor) GetImport() string {
+	if x != nil {
+		return x.Import
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetExport() string {
+	if x != nil {
+		return x.Export
+	}
+	return ""
+}
+
+func (x *BGPNeighbor) GetRouteReflectorClient() bool {
+	if x != nil {
+		return x.RouteReflectorClient
+	}
+	return false
+}
+
+type BGPMessages struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Total         uint64                 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	Updates       uint64                 `protobuf:"varint,2,opt,name=updates,proto3" json:"updates,omitempty"`
+	Notifications uint64                 `protobuf:"varint,3,opt,name=notifications,proto3" json:"notifications,omitempty"`
+	Keepalives    uint64                 `protobuf:"varint,4,opt,name=keepalives,proto3" json:"keepalives,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BGPMessages) Reset() {
+	*x = BGPMessages{}
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BGPMessages) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BGPMessages) ProtoMessage() {}
+
+func (x *BGPMessages) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BGPMessages.ProtoReflect.Descriptor instead.
+func (*BGPMessages) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *BGPMessages) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *BGPMessages) GetUpdates() uint64 {
+	if x != nil {
+		return x.Updates
+	}
+	return 0
+}
+
+func (x *BGPMessages) GetNotifications() uint64 {
+	if x != nil {
+		return x.Notifications
+	}
+	return 0
+}
+
+func (x *BGPMessages) GetKeepalives() uint64 {
+	if x != nil {
+		return x.Keepalives
+	}
+	return 0
+}
+
+type BGPFamily struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // "ipv4-multicast" ...
+	Negotiated    bool                   `protobuf:"varint,2,opt,name=negotiated,proto3" json:"negotiated,omitempty"`
+	Received      uint64                 `protobuf:"varint,3,opt,name=received,proto3" json:"received,omitempty"`
+	Accepted      uint64                 `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"` // by the import policy
+	Advertised    uint64                 `protobuf:"varint,5,opt,name=advertised,proto3" json:"advertised,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BGPFamily) Reset() {
+	*x = BGPFamily{}
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BGPFamily) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BGPFamily) ProtoMessage() {}
+
+func (x *BGPFamily) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BGPFamily.ProtoReflect.Descriptor instead.
+func (*BGPFamily) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *BGPFamily) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *BGPFamily) GetNegotiated() bool {
+	if x != nil {
+		return x.Negotiated
+	}
+	return false
+}
+
+func (x *BGPFamily) GetReceived() uint64 {
+	if x != nil {
+		return x.Received
+	}
+	return 0
+}
+
+func (x *BGPFamily) GetAccepted() uint64 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *BGPFamily) GetAdvertised() uint64 {
+	if x != nil {
+		return x.Advertised
+	}
+	return 0
+}
+
+type ListBGPRoutesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Family        string                 `protobuf:"bytes,1,opt,name=family,proto3" json:"family,omitempty"`           // "ipv4-multicast" ...
+	Destination   string                 `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"` // a prefix, or an address for the longest prefix that it is in; empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBGPRoutesRequest) Reset() {
+	*x = ListBGPRoutesRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBGPRoutesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBGPRoutesRequest) ProtoMessage() {}
+
+func (x *ListBGPRoutesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBGPRoutesRequest.ProtoReflect.Descriptor instead.
+func (*ListBGPRoutesRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ListBGPRoutesRequest) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *ListBGPRoutesRequest) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+type ListBGPRoutesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Family        string                 `protobuf:"bytes,2,opt,name=family,proto3" json:"family,omitempty"`
+	Routes        []*BGPRoute            `protobuf:"bytes,3,rep,name=routes,proto3" json:"routes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListBGPRoutesResponse) Reset() {
+	*x = ListBGPRoutesResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListBGPRoutesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListBGPRoutesResponse) ProtoMessage() {}
+
+func (x *ListBGPRoutesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListBGPRoutesResponse.ProtoReflect.Descriptor instead.
+func (*ListBGPRoutesResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ListBGPRoutesResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListBGPRoutesResponse) GetFamily() string {
+	if x != nil {
+		return x.Family
+	}
+	return ""
+}
+
+func (x *ListBGPRoutesResponse) GetRoutes() []*BGPRoute {
+	if x != nil {
+		return x.Routes
+	}
+	return nil
+}
+
+type BGPRoute struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Prefix          string                 `protobuf:"bytes,1,opt,name=prefix,proto3" json:"prefix,omitempty"`
+	Best            bool                   `protobuf:"varint,2,opt,name=best,proto3" json:"best,omitempty"`
+	Ours            bool                   `protobuf:"varint,3,opt,name=ours,proto3" json:"ours,omitempty"` // we originate it
+	Internal        bool                   `protobuf:"varint,4,opt,name=internal,proto3" json:"internal,omitempty"`
+	Stale           bool                   `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"` // kept for a neighbor that restarts
+	NextHop         string                 `protobuf:"bytes,6,opt,name=next_hop,json=nextHop,proto3" json:"next_hop,omitempty"`
+	Neighbor        string                 `protobuf:"bytes,7,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	AsPath          string                 `protobuf:"bytes,8,opt,name=as_path,json=asPath,proto3" json:"as_path,omitempty"`
+	LocalPreference *uint32                `protobuf:"varint,9,opt,name=local_preference,json=localPreference,proto3,oneof" json:"local_preference,omitempty"`
+	Med             *uint32                `protobuf:"varint,10,opt,name=med,proto3,oneof" json:"med,omitempty"`
+	Origin          string                 `protobuf:"bytes,11,opt,name=origin,proto3" json:"origin,omitempty"` // "IGP", "EGP", "incomplete"
+	Communities     []string               `protobuf:"bytes,12,rep,name=communities,proto3" json:"communities,omitempty"`
+	Age             *durationpb.Duration   `protobuf:"bytes,13,opt,name=age,proto3" json:"age,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *BGPRoute) Reset() {
+	*x = BGPRoute{}
+	mi := &file_grove_v1_grove_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BGPRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BGPRoute) ProtoMessage() {}
+
+func (x *BGPRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BGPRoute.ProtoReflect.Descriptor instead.
+func (*BGPRoute) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *BGPRoute) GetPrefix() string {
+	if x != nil {
+		return x.Prefix
+	}
+	return ""
+}
+
+func (x *BGPRoute) GetBest() bool {
+	if x != nil {
+		return x.Best
+	}
+	return false
+}
+
+func (x *BGPRoute) GetOurs() bool {
+	if x != nil {
+		return x.Ours
+	}
+	return false
+}
+
+func (x *BGPRoute) GetInternal() bool {
+	if x != nil {
+		return x.Internal
+	}
+	return false
+}
+
+func (x *BGPRoute) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
+}
+
+func (x *BGPRoute) GetNextHop() string {
+	if x != nil {
+		return x.NextHop
+	}
+	return ""
+}
+
+func (x *BGPRoute) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
+func (x *BGPRoute) GetAsPath() string {
+	if x != nil {
+		return x.AsPath
+	}
+	return ""
+}
+
+func (x *BGPRoute) GetLocalPreference() uint32 {
+	if x != nil && x.LocalPreference != nil {
+		return *x.LocalPreference
+	}
+	return 0
+}
+
+func (x *BGPRoute) GetMed() uint32 {
+	if x != nil && x.Med != nil {
+		return *x.Med
+	}
+	return 0
+}
+
+func (x *BGPRoute) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *BGPRoute) GetCommunities() []string {
+	if x != nil {
+		return x.Communities
+	}
+	return nil
+}
+
+func (x *BGPRoute) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+// BGPPath is what BGP says of a route that serves the RPF check.
+type BGPPath struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NextHop       string                 `protobuf:"bytes,1,opt,name=next_hop,json=nextHop,proto3" json:"next_hop,omitempty"`
+	Neighbor      string                 `protobuf:"bytes,2,opt,name=neighbor,proto3" json:"neighbor,omitempty"`
+	Internal      bool                   `protobuf:"varint,3,opt,name=internal,proto3" json:"internal,omitempty"`
+	AsPath        []uint32               `protobuf:"varint,4,rep,packed,name=as_path,json=asPath,proto3" json:"as_path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BGPPath) Reset() {
+	*x = BGPPath{}
+	mi := &file_grove_v1_grove_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BGPPath) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BGPPath) ProtoMessage() {}
+
+func (x *BGPPath) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BGPPath.ProtoReflect.Descriptor instead.
+func (*BGPPath) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *BGPPath) GetNextHop() string {
+	if x != nil {
+		return x.NextHop
+	}
+	return ""
+}
+
+func (x *BGPPath) GetNeighbor() string {
+	if x != nil {
+		return x.Neighbor
+	}
+	return ""
+}
+
+func (x *BGPPath) GetInternal() bool {
+	if x != nil {
+		return x.Internal
+	}
+	return false
+}
+
+func (x *BGPPath) GetAsPath() []uint32 {
+	if x != nil {
+		return x.AsPath
+	}
+	return nil
+}
+
 type GetRPFRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"` // of all; ignored if address is given
@@ -4753,7 +5558,7 @@ type GetRPFRequest struct {
 
 func (x *GetRPFRequest) Reset() {
 	*x = GetRPFRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	mi := &file_grove_v1_grove_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +5570,7 @@ func (x *GetRPFRequest) String() string {
 func (*GetRPFRequest) ProtoMessage() {}
 
 func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[52]
+	mi := &file_grove_v1_grove_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +5583,7 @@ func (x *GetRPFRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFRequest.ProtoReflect.Descriptor instead.
 func (*GetRPFRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{52}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetRPFRequest) GetFamily() Family {
@@ -4805,7 +5610,7 @@ type GetRPFResponse struct {
 
 func (x *GetRPFResponse) Reset() {
 	*x = GetRPFResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	mi := &file_grove_v1_grove_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4817,7 +5622,7 @@ func (x *GetRPFResponse) String() string {
 func (*GetRPFResponse) ProtoMessage() {}
 
 func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[53]
+	mi := &file_grove_v1_grove_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4830,7 +5635,7 @@ func (x *GetRPFResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRPFResponse.ProtoReflect.Descriptor instead.
 func (*GetRPFResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{53}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetRPFResponse) GetSchema() string {
@@ -4861,13 +5666,15 @@ type RPF struct {
 	Why           string                 `protobuf:"bytes,10,opt,name=why,proto3" json:"why,omitempty"`
 	Considered    []*Route               `protobuf:"bytes,11,rep,name=considered,proto3" json:"considered,omitempty"`
 	TrackedBy     []string               `protobuf:"bytes,12,rep,name=tracked_by,json=trackedBy,proto3" json:"tracked_by,omitempty"` // machines
+	Mode          string                 `protobuf:"bytes,13,opt,name=mode,proto3" json:"mode,omitempty"`                            // which of multicast and unicast routes serves: "lower-distance" ...
+	Bgp           *BGPPath               `protobuf:"bytes,14,opt,name=bgp,proto3" json:"bgp,omitempty"`                              // of a route of BGP's
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RPF) Reset() {
 	*x = RPF{}
-	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	mi := &file_grove_v1_grove_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4879,7 +5686,7 @@ func (x *RPF) String() string {
 func (*RPF) ProtoMessage() {}
 
 func (x *RPF) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[54]
+	mi := &file_grove_v1_grove_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4892,7 +5699,7 @@ func (x *RPF) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RPF.ProtoReflect.Descriptor instead.
 func (*RPF) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{54}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RPF) GetAddress() string {
@@ -4979,6 +5786,20 @@ func (x *RPF) GetTrackedBy() []string {
 	return nil
 }
 
+func (x *RPF) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+func (x *RPF) GetBgp() *BGPPath {
+	if x != nil {
+		return x.Bgp
+	}
+	return nil
+}
+
 type NextHop struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Interface     string                 `protobuf:"bytes,1,opt,name=interface,proto3" json:"interface,omitempty"`
@@ -4990,7 +5811,7 @@ type NextHop struct {
 
 func (x *NextHop) Reset() {
 	*x = NextHop{}
-	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	mi := &file_grove_v1_grove_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5002,7 +5823,7 @@ func (x *NextHop) String() string {
 func (*NextHop) ProtoMessage() {}
 
 func (x *NextHop) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[55]
+	mi := &file_grove_v1_grove_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5015,7 +5836,7 @@ func (x *NextHop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NextHop.ProtoReflect.Descriptor instead.
 func (*NextHop) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{55}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *NextHop) GetInterface() string {
@@ -5054,7 +5875,7 @@ type Route struct {
 
 func (x *Route) Reset() {
 	*x = Route{}
-	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	mi := &file_grove_v1_grove_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5066,7 +5887,7 @@ func (x *Route) String() string {
 func (*Route) ProtoMessage() {}
 
 func (x *Route) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[56]
+	mi := &file_grove_v1_grove_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5079,7 +5900,7 @@ func (x *Route) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Route.ProtoReflect.Descriptor instead.
 func (*Route) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{56}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Route) GetPrefix() string {
@@ -5141,7 +5962,7 @@ type ListRPsRequest struct {
 
 func (x *ListRPsRequest) Reset() {
 	*x = ListRPsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	mi := &file_grove_v1_grove_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5153,7 +5974,7 @@ func (x *ListRPsRequest) String() string {
 func (*ListRPsRequest) ProtoMessage() {}
 
 func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[57]
+	mi := &file_grove_v1_grove_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5166,7 +5987,7 @@ func (x *ListRPsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsRequest.ProtoReflect.Descriptor instead.
 func (*ListRPsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{57}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListRPsRequest) GetFamily() Family {
@@ -5193,7 +6014,7 @@ type ListRPsResponse struct {
 
 func (x *ListRPsResponse) Reset() {
 	*x = ListRPsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	mi := &file_grove_v1_grove_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5205,7 +6026,7 @@ func (x *ListRPsResponse) String() string {
 func (*ListRPsResponse) ProtoMessage() {}
 
 func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[58]
+	mi := &file_grove_v1_grove_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5218,7 +6039,7 @@ func (x *ListRPsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRPsResponse.ProtoReflect.Descriptor instead.
 func (*ListRPsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{58}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ListRPsResponse) GetSchema() string {
@@ -5251,7 +6072,7 @@ type RP struct {
 
 func (x *RP) Reset() {
 	*x = RP{}
-	mi := &file_grove_v1_grove_proto_msgTypes[59]
+	mi := &file_grove_v1_grove_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5263,7 +6084,7 @@ func (x *RP) String() string {
 func (*RP) ProtoMessage() {}
 
 func (x *RP) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[59]
+	mi := &file_grove_v1_grove_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5276,7 +6097,7 @@ func (x *RP) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RP.ProtoReflect.Descriptor instead.
 func (*RP) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{59}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *RP) GetAddress() string {
@@ -5343,7 +6164,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[60]
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +6176,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[60]
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +6189,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{60}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{69}
 }
 
 type ListCountsResponse struct {
@@ -5381,7 +6202,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[61]
+	mi := &file_grove_v1_grove_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5393,7 +6214,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[61]
+	mi := &file_grove_v1_grove_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5406,7 +6227,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{61}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -5433,7 +6254,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[62]
+	mi := &file_grove_v1_grove_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5445,7 +6266,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[62]
+	mi := &file_grove_v1_grove_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5458,7 +6279,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{62}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -5485,7 +6306,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[63]
+	mi := &file_grove_v1_grove_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5497,7 +6318,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[63]
+	mi := &file_grove_v1_grove_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5510,7 +6331,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{63}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *Count) GetName() string {
@@ -5536,7 +6357,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[64]
+	mi := &file_grove_v1_grove_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5548,7 +6369,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[64]
+	mi := &file_grove_v1_grove_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5561,7 +6382,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{64}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -5588,7 +6409,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[65]
+	mi := &file_grove_v1_grove_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5600,7 +6421,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[65]
+	mi := &file_grove_v1_grove_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5613,7 +6434,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{65}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -5719,7 +6540,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[66]
+	mi := &file_grove_v1_grove_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5731,7 +6552,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[66]
+	mi := &file_grove_v1_grove_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5744,7 +6565,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{66}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Transition) GetMachine() string {
@@ -5826,7 +6647,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[67]
+	mi := &file_grove_v1_grove_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5838,7 +6659,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[67]
+	mi := &file_grove_v1_grove_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5851,7 +6672,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{67}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Note) GetMachine() string {
@@ -5913,7 +6734,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[68]
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5925,7 +6746,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[68]
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5938,7 +6759,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{68}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -5958,7 +6779,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5970,7 +6791,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5983,7 +6804,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{69}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *Ready) GetHostname() string {
@@ -6471,13 +7292,94 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x15queryResponseInterval\x12V\n" +
 	"\x1alast_member_query_interval\x18\v \x01(\v2\x19.google.protobuf.DurationR\x17lastMemberQueryInterval\x12U\n" +
 	"\x19group_membership_interval\x18\f \x01(\v2\x19.google.protobuf.DurationR\x17groupMembershipInterval\x12\x16\n" +
-	"\x06groups\x18\r \x01(\rR\x06groups\"S\n" +
+	"\x06groups\x18\r \x01(\rR\x06groups\"3\n" +
+	"\x17ListBGPNeighborsRequest\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\"\x94\x01\n" +
+	"\x18ListBGPNeighborsResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x0e\n" +
+	"\x02as\x18\x02 \x01(\rR\x02as\x12\x1b\n" +
+	"\trouter_id\x18\x03 \x01(\tR\brouterId\x123\n" +
+	"\tneighbors\x18\x04 \x03(\v2\x15.grove.v1.BGPNeighborR\tneighbors\"\xd6\x06\n" +
+	"\vBGPNeighbor\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x0e\n" +
+	"\x02as\x18\x02 \x01(\rR\x02as\x12\x1a\n" +
+	"\binternal\x18\x03 \x01(\bR\binternal\x12 \n" +
+	"\vdescription\x18\x04 \x01(\tR\vdescription\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\x121\n" +
+	"\x06uptime\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x12\x1b\n" +
+	"\trouter_id\x18\a \x01(\tR\brouterId\x12#\n" +
+	"\rlocal_address\x18\b \x01(\tR\flocalAddress\x126\n" +
+	"\thold_time\x18\t \x01(\v2\x19.google.protobuf.DurationR\bholdTime\x127\n" +
+	"\tkeepalive\x18\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\tkeepalive\x121\n" +
+	"\breceived\x18\v \x01(\v2\x15.grove.v1.BGPMessagesR\breceived\x12)\n" +
+	"\x04sent\x18\f \x01(\v2\x15.grove.v1.BGPMessagesR\x04sent\x12/\n" +
+	"\bfamilies\x18\r \x03(\v2\x13.grove.v1.BGPFamilyR\bfamilies\x12\x14\n" +
+	"\x05flaps\x18\x0e \x01(\rR\x05flaps\x12\x19\n" +
+	"\blast_end\x18\x0f \x01(\tR\alastEnd\x12\x10\n" +
+	"\x03md5\x18\x10 \x01(\bR\x03md5\x12!\n" +
+	"\fttl_security\x18\x11 \x01(\rR\vttlSecurity\x12#\n" +
+	"\rebgp_multihop\x18\x12 \x01(\rR\febgpMultihop\x12\x18\n" +
+	"\apassive\x18\x13 \x01(\bR\apassive\x12\x1e\n" +
+	"\n" +
+	"restarting\x18\x14 \x01(\bR\n" +
+	"restarting\x12)\n" +
+	"\x10graceful_restart\x18\x15 \x01(\bR\x0fgracefulRestart\x12\x16\n" +
+	"\x06import\x18\x16 \x01(\tR\x06import\x12\x16\n" +
+	"\x06export\x18\x17 \x01(\tR\x06export\x124\n" +
+	"\x16route_reflector_client\x18\x18 \x01(\bR\x14routeReflectorClient\"\x83\x01\n" +
+	"\vBGPMessages\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x18\n" +
+	"\aupdates\x18\x02 \x01(\x04R\aupdates\x12$\n" +
+	"\rnotifications\x18\x03 \x01(\x04R\rnotifications\x12\x1e\n" +
+	"\n" +
+	"keepalives\x18\x04 \x01(\x04R\n" +
+	"keepalives\"\x97\x01\n" +
+	"\tBGPFamily\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1e\n" +
+	"\n" +
+	"negotiated\x18\x02 \x01(\bR\n" +
+	"negotiated\x12\x1a\n" +
+	"\breceived\x18\x03 \x01(\x04R\breceived\x12\x1a\n" +
+	"\baccepted\x18\x04 \x01(\x04R\baccepted\x12\x1e\n" +
+	"\n" +
+	"advertised\x18\x05 \x01(\x04R\n" +
+	"advertised\"P\n" +
+	"\x14ListBGPRoutesRequest\x12\x16\n" +
+	"\x06family\x18\x01 \x01(\tR\x06family\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\"s\n" +
+	"\x15ListBGPRoutesResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x16\n" +
+	"\x06family\x18\x02 \x01(\tR\x06family\x12*\n" +
+	"\x06routes\x18\x03 \x03(\v2\x12.grove.v1.BGPRouteR\x06routes\"\x97\x03\n" +
+	"\bBGPRoute\x12\x16\n" +
+	"\x06prefix\x18\x01 \x01(\tR\x06prefix\x12\x12\n" +
+	"\x04best\x18\x02 \x01(\bR\x04best\x12\x12\n" +
+	"\x04ours\x18\x03 \x01(\bR\x04ours\x12\x1a\n" +
+	"\binternal\x18\x04 \x01(\bR\binternal\x12\x14\n" +
+	"\x05stale\x18\x05 \x01(\bR\x05stale\x12\x19\n" +
+	"\bnext_hop\x18\x06 \x01(\tR\anextHop\x12\x1a\n" +
+	"\bneighbor\x18\a \x01(\tR\bneighbor\x12\x17\n" +
+	"\aas_path\x18\b \x01(\tR\x06asPath\x12.\n" +
+	"\x10local_preference\x18\t \x01(\rH\x00R\x0flocalPreference\x88\x01\x01\x12\x15\n" +
+	"\x03med\x18\n" +
+	" \x01(\rH\x01R\x03med\x88\x01\x01\x12\x16\n" +
+	"\x06origin\x18\v \x01(\tR\x06origin\x12 \n" +
+	"\vcommunities\x18\f \x03(\tR\vcommunities\x12+\n" +
+	"\x03age\x18\r \x01(\v2\x19.google.protobuf.DurationR\x03ageB\x13\n" +
+	"\x11_local_preferenceB\x06\n" +
+	"\x04_med\"u\n" +
+	"\aBGPPath\x12\x19\n" +
+	"\bnext_hop\x18\x01 \x01(\tR\anextHop\x12\x1a\n" +
+	"\bneighbor\x18\x02 \x01(\tR\bneighbor\x12\x1a\n" +
+	"\binternal\x18\x03 \x01(\bR\binternal\x12\x17\n" +
+	"\aas_path\x18\x04 \x03(\rR\x06asPath\"S\n" +
 	"\rGetRPFRequest\x12(\n" +
 	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\"M\n" +
 	"\x0eGetRPFResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x12#\n" +
-	"\x05paths\x18\x02 \x03(\v2\r.grove.v1.RPFR\x05paths\"\xde\x02\n" +
+	"\x05paths\x18\x02 \x03(\v2\r.grove.v1.RPFR\x05paths\"\x97\x03\n" +
 	"\x03RPF\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x1c\n" +
 	"\treachable\x18\x02 \x01(\bR\treachable\x12\x14\n" +
@@ -6494,7 +7396,9 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"considered\x18\v \x03(\v2\x0f.grove.v1.RouteR\n" +
 	"considered\x12\x1d\n" +
 	"\n" +
-	"tracked_by\x18\f \x03(\tR\ttrackedBy\"[\n" +
+	"tracked_by\x18\f \x03(\tR\ttrackedBy\x12\x12\n" +
+	"\x04mode\x18\r \x01(\tR\x04mode\x12#\n" +
+	"\x03bgp\x18\x0e \x01(\v2\x11.grove.v1.BGPPathR\x03bgp\"[\n" +
 	"\aNextHop\x12\x1c\n" +
 	"\tinterface\x18\x01 \x01(\tR\tinterface\x12\x18\n" +
 	"\agateway\x18\x02 \x01(\tR\agateway\x12\x18\n" +
@@ -6570,7 +7474,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\x8e\r\n" +
+	"\vFAMILY_IPV6\x10\x062\xbb\x0e\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
@@ -6586,7 +7490,9 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x15ListMSDPSourceActives\x12&.grove.v1.ListMSDPSourceActivesRequest\x1a'.grove.v1.ListMSDPSourceActivesResponse\x12G\n" +
 	"\n" +
 	"GetMSDPRPF\x12\x1b.grove.v1.GetMSDPRPFRequest\x1a\x1c.grove.v1.GetMSDPRPFResponse\x12S\n" +
-	"\x0eGetMSDPSummary\x12\x1f.grove.v1.GetMSDPSummaryRequest\x1a .grove.v1.GetMSDPSummaryResponse\x12G\n" +
+	"\x0eGetMSDPSummary\x12\x1f.grove.v1.GetMSDPSummaryRequest\x1a .grove.v1.GetMSDPSummaryResponse\x12Y\n" +
+	"\x10ListBGPNeighbors\x12!.grove.v1.ListBGPNeighborsRequest\x1a\".grove.v1.ListBGPNeighborsResponse\x12P\n" +
+	"\rListBGPRoutes\x12\x1e.grove.v1.ListBGPRoutesRequest\x1a\x1f.grove.v1.ListBGPRoutesResponse\x12G\n" +
 	"\n" +
 	"ListGroups\x12\x1b.grove.v1.ListGroupsRequest\x1a\x1c.grove.v1.ListGroupsResponse\x12b\n" +
 	"\x13ListGroupInterfaces\x12$.grove.v1.ListGroupInterfacesRequest\x1a%.grove.v1.ListGroupInterfacesResponse\x12;\n" +
@@ -6609,7 +7515,7 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_grove_v1_grove_proto_goTypes = []any{
 	(Family)(0),                           // 0: grove.v1.Family
 	(*GetStatusRequest)(nil),              // 1: grove.v1.GetStatusRequest
@@ -6664,176 +7570,199 @@ var file_grove_v1_grove_proto_goTypes = []any{
 	(*ListGroupInterfacesRequest)(nil),    // 50: grove.v1.ListGroupInterfacesRequest
 	(*ListGroupInterfacesResponse)(nil),   // 51: grove.v1.ListGroupInterfacesResponse
 	(*GroupInterface)(nil),                // 52: grove.v1.GroupInterface
-	(*GetRPFRequest)(nil),                 // 53: grove.v1.GetRPFRequest
-	(*GetRPFResponse)(nil),                // 54: grove.v1.GetRPFResponse
-	(*RPF)(nil),                           // 55: grove.v1.RPF
-	(*NextHop)(nil),                       // 56: grove.v1.NextHop
-	(*Route)(nil),                         // 57: grove.v1.Route
-	(*ListRPsRequest)(nil),                // 58: grove.v1.ListRPsRequest
-	(*ListRPsResponse)(nil),               // 59: grove.v1.ListRPsResponse
-	(*RP)(nil),                            // 60: grove.v1.RP
-	(*ListCountsRequest)(nil),             // 61: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),            // 62: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),                 // 63: grove.v1.MachineCounts
-	(*Count)(nil),                         // 64: grove.v1.Count
-	(*WatchRequest)(nil),                  // 65: grove.v1.WatchRequest
-	(*WatchResponse)(nil),                 // 66: grove.v1.WatchResponse
-	(*Transition)(nil),                    // 67: grove.v1.Transition
-	(*Note)(nil),                          // 68: grove.v1.Note
-	(*Lost)(nil),                          // 69: grove.v1.Lost
-	(*Ready)(nil),                         // 70: grove.v1.Ready
-	(*durationpb.Duration)(nil),           // 71: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),         // 72: google.protobuf.Timestamp
+	(*ListBGPNeighborsRequest)(nil),       // 53: grove.v1.ListBGPNeighborsRequest
+	(*ListBGPNeighborsResponse)(nil),      // 54: grove.v1.ListBGPNeighborsResponse
+	(*BGPNeighbor)(nil),                   // 55: grove.v1.BGPNeighbor
+	(*BGPMessages)(nil),                   // 56: grove.v1.BGPMessages
+	(*BGPFamily)(nil),                     // 57: grove.v1.BGPFamily
+	(*ListBGPRoutesRequest)(nil),          // 58: grove.v1.ListBGPRoutesRequest
+	(*ListBGPRoutesResponse)(nil),         // 59: grove.v1.ListBGPRoutesResponse
+	(*BGPRoute)(nil),                      // 60: grove.v1.BGPRoute
+	(*BGPPath)(nil),                       // 61: grove.v1.BGPPath
+	(*GetRPFRequest)(nil),                 // 62: grove.v1.GetRPFRequest
+	(*GetRPFResponse)(nil),                // 63: grove.v1.GetRPFResponse
+	(*RPF)(nil),                           // 64: grove.v1.RPF
+	(*NextHop)(nil),                       // 65: grove.v1.NextHop
+	(*Route)(nil),                         // 66: grove.v1.Route
+	(*ListRPsRequest)(nil),                // 67: grove.v1.ListRPsRequest
+	(*ListRPsResponse)(nil),               // 68: grove.v1.ListRPsResponse
+	(*RP)(nil),                            // 69: grove.v1.RP
+	(*ListCountsRequest)(nil),             // 70: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),            // 71: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),                 // 72: grove.v1.MachineCounts
+	(*Count)(nil),                         // 73: grove.v1.Count
+	(*WatchRequest)(nil),                  // 74: grove.v1.WatchRequest
+	(*WatchResponse)(nil),                 // 75: grove.v1.WatchResponse
+	(*Transition)(nil),                    // 76: grove.v1.Transition
+	(*Note)(nil),                          // 77: grove.v1.Note
+	(*Lost)(nil),                          // 78: grove.v1.Lost
+	(*Ready)(nil),                         // 79: grove.v1.Ready
+	(*durationpb.Duration)(nil),           // 80: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 81: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	71,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	80,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
 	0,   // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,   // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,   // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	71,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	71,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	71,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	71,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	71,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	71,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	80,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	80,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	80,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	80,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	80,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	80,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
 	7,   // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
-	71,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
-	71,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
-	71,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
-	71,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
-	71,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
-	71,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	71,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
-	71,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
-	71,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	80,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	80,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	80,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	80,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	80,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
+	80,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	80,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	80,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	80,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 20: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
 	10,  // 21: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	71,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	71,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	71,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	71,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	71,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	71,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	80,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	80,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	80,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	80,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	80,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	80,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
 	0,   // 28: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
 	13,  // 29: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	71,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	71,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	71,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	71,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	80,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	80,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	80,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	80,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
 	0,   // 34: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
 	16,  // 35: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	71,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	71,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	71,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	71,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	71,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	80,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	80,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	80,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	80,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	80,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 41: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
 	19,  // 42: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
-	71,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
-	71,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
-	71,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	80,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	80,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	80,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
 	22,  // 46: grove.v1.ListMSDPPeersResponse.peers:type_name -> grove.v1.MSDPPeer
-	71,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
-	71,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
-	71,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
-	71,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
+	80,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
+	80,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
+	80,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
+	80,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
 	25,  // 51: grove.v1.ListMSDPSourceActivesResponse.source_actives:type_name -> grove.v1.MSDPSourceActive
-	71,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
-	71,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
-	71,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
+	80,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
+	80,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
+	80,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
 	28,  // 55: grove.v1.GetMSDPRPFResponse.peers:type_name -> grove.v1.MSDPRPFPeer
 	33,  // 56: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
-	71,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
-	71,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
+	80,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
+	80,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
 	36,  // 59: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
-	71,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
+	80,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
 	39,  // 61: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
-	71,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
-	71,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
-	71,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
+	80,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
+	80,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
+	80,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
 	40,  // 65: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
 	43,  // 66: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
-	71,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
-	71,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
-	71,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
-	71,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
-	71,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
+	80,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
+	80,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
+	80,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
+	80,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
+	80,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
 	44,  // 72: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
 	45,  // 73: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
-	71,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
+	80,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
 	0,   // 75: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
 	48,  // 76: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	71,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	71,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	80,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	80,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
 	49,  // 79: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	71,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	80,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
 	0,   // 81: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
 	52,  // 82: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	71,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	71,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	71,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	71,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	71,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	71,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
-	0,   // 89: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
-	55,  // 90: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
-	56,  // 91: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
-	57,  // 92: grove.v1.RPF.considered:type_name -> grove.v1.Route
-	56,  // 93: grove.v1.Route.hops:type_name -> grove.v1.NextHop
-	0,   // 94: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
-	60,  // 95: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	63,  // 96: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	64,  // 97: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	72,  // 98: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	67,  // 99: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	68,  // 100: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	69,  // 101: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	70,  // 102: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,   // 103: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,   // 104: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	8,   // 105: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	11,  // 106: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	14,  // 107: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	17,  // 108: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
-	31,  // 109: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
-	34,  // 110: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
-	37,  // 111: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
-	41,  // 112: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
-	20,  // 113: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
-	23,  // 114: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
-	26,  // 115: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
-	29,  // 116: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
-	46,  // 117: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	50,  // 118: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	53,  // 119: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	58,  // 120: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	61,  // 121: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	65,  // 122: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,   // 123: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,   // 124: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	9,   // 125: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	12,  // 126: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	15,  // 127: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	18,  // 128: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
-	32,  // 129: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
-	35,  // 130: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
-	38,  // 131: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
-	42,  // 132: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
-	21,  // 133: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
-	24,  // 134: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
-	27,  // 135: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
-	30,  // 136: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
-	47,  // 137: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	51,  // 138: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	54,  // 139: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	59,  // 140: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	62,  // 141: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	66,  // 142: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	123, // [123:143] is the sub-list for method output_type
-	103, // [103:123] is the sub-list for method input_type
-	103, // [103:103] is the sub-list for extension type_name
-	103, // [103:103] is the sub-list for extension extendee
-	0,   // [0:103] is the sub-list for field type_name
+	80,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	80,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	80,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	80,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	80,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	80,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	55,  // 89: grove.v1.ListBGPNeighborsResponse.neighbors:type_name -> grove.v1.BGPNeighbor
+	80,  // 90: grove.v1.BGPNeighbor.uptime:type_name -> google.protobuf.Duration
+	80,  // 91: grove.v1.BGPNeighbor.hold_time:type_name -> google.protobuf.Duration
+	80,  // 92: grove.v1.BGPNeighbor.keepalive:type_name -> google.protobuf.Duration
+	56,  // 93: grove.v1.BGPNeighbor.received:type_name -> grove.v1.BGPMessages
+	56,  // 94: grove.v1.BGPNeighbor.sent:type_name -> grove.v1.BGPMessages
+	57,  // 95: grove.v1.BGPNeighbor.families:type_name -> grove.v1.BGPFamily
+	60,  // 96: grove.v1.ListBGPRoutesResponse.routes:type_name -> grove.v1.BGPRoute
+	80,  // 97: grove.v1.BGPRoute.age:type_name -> google.protobuf.Duration
+	0,   // 98: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
+	64,  // 99: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
+	65,  // 100: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
+	66,  // 101: grove.v1.RPF.considered:type_name -> grove.v1.Route
+	61,  // 102: grove.v1.RPF.bgp:type_name -> grove.v1.BGPPath
+	65,  // 103: grove.v1.Route.hops:type_name -> grove.v1.NextHop
+	0,   // 104: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
+	69,  // 105: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
+	72,  // 106: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	73,  // 107: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	81,  // 108: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	76,  // 109: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	77,  // 110: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	78,  // 111: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	79,  // 112: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,   // 113: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,   // 114: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,   // 115: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11,  // 116: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14,  // 117: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17,  // 118: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	31,  // 119: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
+	34,  // 120: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
+	37,  // 121: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
+	41,  // 122: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
+	20,  // 123: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
+	23,  // 124: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
+	26,  // 125: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
+	29,  // 126: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
+	53,  // 127: grove.v1.RouterService.ListBGPNeighbors:input_type -> grove.v1.ListBGPNeighborsRequest
+	58,  // 128: grove.v1.RouterService.ListBGPRoutes:input_type -> grove.v1.ListBGPRoutesRequest
+	46,  // 129: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	50,  // 130: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	62,  // 131: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	67,  // 132: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	70,  // 133: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	74,  // 134: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,   // 135: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,   // 136: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,   // 137: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12,  // 138: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15,  // 139: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18,  // 140: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	32,  // 141: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
+	35,  // 142: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
+	38,  // 143: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
+	42,  // 144: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
+	21,  // 145: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
+	24,  // 146: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
+	27,  // 147: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
+	30,  // 148: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
+	54,  // 149: grove.v1.RouterService.ListBGPNeighbors:output_type -> grove.v1.ListBGPNeighborsResponse
+	59,  // 150: grove.v1.RouterService.ListBGPRoutes:output_type -> grove.v1.ListBGPRoutesResponse
+	47,  // 151: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	51,  // 152: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	63,  // 153: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	68,  // 154: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	71,  // 155: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	75,  // 156: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	135, // [135:157] is the sub-list for method output_type
+	113, // [113:135] is the sub-list for method input_type
+	113, // [113:113] is the sub-list for extension type_name
+	113, // [113:113] is the sub-list for extension extendee
+	0,   // [0:113] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -6843,7 +7772,8 @@ func file_grove_v1_grove_proto_init() {
 	}
 	file_grove_v1_grove_proto_msgTypes[9].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[65].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[59].OneofWrappers = []any{}
+	file_grove_v1_grove_proto_msgTypes[74].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -6855,7 +7785,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   70,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -86,6 +86,12 @@ const (
 	// RouterServiceGetMSDPSummaryProcedure is the fully-qualified name of the RouterService's
 	// GetMSDPSummary RPC.
 	RouterServiceGetMSDPSummaryProcedure = "/grove.v1.RouterService/GetMSDPSummary"
+	// RouterServiceListBGPNeighborsProcedure is the fully-qualified name of the RouterService's
+	// ListBGPNeighbors RPC.
+	RouterServiceListBGPNeighborsProcedure = "/grove.v1.RouterService/ListBGPNeighbors"
+	// RouterServiceListBGPRoutesProcedure is the fully-qualified name of the RouterService's
+	// ListBGPRoutes RPC.
+	RouterServiceListBGPRoutesProcedure = "/grove.v1.RouterService/ListBGPRoutes"
 	// RouterServiceListGroupsProcedure is the fully-qualified name of the RouterService's ListGroups
 	// RPC.
 	RouterServiceListGroupsProcedure = "/grove.v1.RouterService/ListGroups"
@@ -134,6 +140,10 @@ type RouterServiceClient interface {
 	GetMSDPRPF(context.Context, *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error)
 	// GetMSDPSummary counts what MSDP knows.
 	GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error)
+	// ListBGPNeighbors lists the neighbors of BGP.
+	ListBGPNeighbors(context.Context, *connect.Request[v1.ListBGPNeighborsRequest]) (*connect.Response[v1.ListBGPNeighborsResponse], error)
+	// ListBGPRoutes lists a table of BGP.
+	ListBGPRoutes(context.Context, *connect.Request[v1.ListBGPRoutesRequest]) (*connect.Response[v1.ListBGPRoutesResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -243,6 +253,18 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("GetMSDPSummary")),
 			connect.WithClientOptions(opts...),
 		),
+		listBGPNeighbors: connect.NewClient[v1.ListBGPNeighborsRequest, v1.ListBGPNeighborsResponse](
+			httpClient,
+			baseURL+RouterServiceListBGPNeighborsProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListBGPNeighbors")),
+			connect.WithClientOptions(opts...),
+		),
+		listBGPRoutes: connect.NewClient[v1.ListBGPRoutesRequest, v1.ListBGPRoutesResponse](
+			httpClient,
+			baseURL+RouterServiceListBGPRoutesProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListBGPRoutes")),
+			connect.WithClientOptions(opts...),
+		),
 		listGroups: connect.NewClient[v1.ListGroupsRequest, v1.ListGroupsResponse](
 			httpClient,
 			baseURL+RouterServiceListGroupsProcedure,
@@ -298,6 +320,8 @@ type routerServiceClient struct {
 	listMSDPSourceActives *connect.Client[v1.ListMSDPSourceActivesRequest, v1.ListMSDPSourceActivesResponse]
 	getMSDPRPF            *connect.Client[v1.GetMSDPRPFRequest, v1.GetMSDPRPFResponse]
 	getMSDPSummary        *connect.Client[v1.GetMSDPSummaryRequest, v1.GetMSDPSummaryResponse]
+	listBGPNeighbors      *connect.Client[v1.ListBGPNeighborsRequest, v1.ListBGPNeighborsResponse]
+	listBGPRoutes         *connect.Client[v1.ListBGPRoutesRequest, v1.ListBGPRoutesResponse]
 	listGroups            *connect.Client[v1.ListGroupsRequest, v1.ListGroupsResponse]
 	listGroupInterfaces   *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
 	getRPF                *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
@@ -376,6 +400,16 @@ func (c *routerServiceClient) GetMSDPSummary(ctx context.Context, req *connect.R
 	return c.getMSDPSummary.CallUnary(ctx, req)
 }
 
+// ListBGPNeighbors calls grove.v1.RouterService.ListBGPNeighbors.
+func (c *routerServiceClient) ListBGPNeighbors(ctx context.Context, req *connect.Request[v1.ListBGPNeighborsRequest]) (*connect.Response[v1.ListBGPNeighborsResponse], error) {
+	return c.listBGPNeighbors.CallUnary(ctx, req)
+}
+
+// ListBGPRoutes calls grove.v1.RouterService.ListBGPRoutes.
+func (c *routerServiceClient) ListBGPRoutes(ctx context.Context, req *connect.Request[v1.ListBGPRoutesRequest]) (*connect.Response[v1.ListBGPRoutesResponse], error) {
+	return c.listBGPRoutes.CallUnary(ctx, req)
+}
+
 // ListGroups calls grove.v1.RouterService.ListGroups.
 func (c *routerServiceClient) ListGroups(ctx context.Context, req *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error) {
 	return c.listGroups.CallUnary(ctx, req)
@@ -437,6 +471,10 @@ type RouterServiceHandler interface {
 	GetMSDPRPF(context.Context, *connect.Request[v1.GetMSDPRPFRequest]) (*connect.Response[v1.GetMSDPRPFResponse], error)
 	// GetMSDPSummary counts what MSDP knows.
 	GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error)
+	// ListBGPNeighbors lists the neighbors of BGP.
+	ListBGPNeighbors(context.Context, *connect.Request[v1.ListBGPNeighborsRequest]) (*connect.Response[v1.ListBGPNeighborsResponse], error)
+	// ListBGPRoutes lists a table of BGP.
+	ListBGPRoutes(context.Context, *connect.Request[v1.ListBGPRoutesRequest]) (*connect.Response[v1.ListBGPRoutesResponse], error)
 	// ListGroups lists the members of groups: IGMP, or for IPv6 MLD.
 	ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error)
 	// ListGroupInterfaces lists the interfaces on which IGMP or MLD runs.
@@ -542,6 +580,18 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("GetMSDPSummary")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceListBGPNeighborsHandler := connect.NewUnaryHandler(
+		RouterServiceListBGPNeighborsProcedure,
+		svc.ListBGPNeighbors,
+		connect.WithSchema(routerServiceMethods.ByName("ListBGPNeighbors")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceListBGPRoutesHandler := connect.NewUnaryHandler(
+		RouterServiceListBGPRoutesProcedure,
+		svc.ListBGPRoutes,
+		connect.WithSchema(routerServiceMethods.ByName("ListBGPRoutes")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListGroupsHandler := connect.NewUnaryHandler(
 		RouterServiceListGroupsProcedure,
 		svc.ListGroups,
@@ -608,6 +658,10 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceGetMSDPRPFHandler.ServeHTTP(w, r)
 		case RouterServiceGetMSDPSummaryProcedure:
 			routerServiceGetMSDPSummaryHandler.ServeHTTP(w, r)
+		case RouterServiceListBGPNeighborsProcedure:
+			routerServiceListBGPNeighborsHandler.ServeHTTP(w, r)
+		case RouterServiceListBGPRoutesProcedure:
+			routerServiceListBGPRoutesHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupsProcedure:
 			routerServiceListGroupsHandler.ServeHTTP(w, r)
 		case RouterServiceListGroupInterfacesProcedure:
@@ -683,6 +737,14 @@ func (UnimplementedRouterServiceHandler) GetMSDPRPF(context.Context, *connect.Re
 
 func (UnimplementedRouterServiceHandler) GetMSDPSummary(context.Context, *connect.Request[v1.GetMSDPSummaryRequest]) (*connect.Response[v1.GetMSDPSummaryResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetMSDPSummary is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListBGPNeighbors(context.Context, *connect.Request[v1.ListBGPNeighborsRequest]) (*connect.Response[v1.ListBGPNeighborsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListBGPNeighbors is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListBGPRoutes(context.Context, *connect.Request[v1.ListBGPRoutesRequest]) (*connect.Response[v1.ListBGPRoutesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListBGPRoutes is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListGroups(context.Context, *connect.Request[v1.ListGroupsRequest]) (*connect.Response[v1.ListGroupsResponse], error) {
