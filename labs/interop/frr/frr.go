@@ -1,5 +1,5 @@
-// Package frr runs FRR, another router, as a program of a lab in network namespaces: its zebra, staticd and pimd in the
-// foreground, as Debian builds them, unpacked by tools/install-test-needs.
+// Package frr runs FRR, another router, as a program of a lab in network namespaces: its zebra, staticd and pimd, and
+// bgpd if it is configured, in the foreground, as Debian builds them, unpacked by tools/install-test-needs.
 package frr
 
 import (
@@ -83,7 +83,10 @@ func (f *Router) Start(ctx context.Context, dir string) error {
 	if err := os.WriteFile(f.group, append(groups, "frrvty:x:64999:root\n"...), 0o644); err != nil {
 		return err
 	}
-	for _, name := range []string{"zebra", "staticd", "pimd"} {
+	for _, name := range []string{"zebra", "staticd", "pimd", "bgpd"} {
+		if _, wanted := f.config[name]; name == "bgpd" && !wanted {
+			continue
+		}
 		if err := f.startDaemon(ctx, name); err != nil {
 			return err
 		}
