@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestHashFunction: values of section 4.7.2 that were worked out by hand, and the RPs that follow.
+// TestHashFunction: values of section 4.7.2 that were computed apart from this code, and the RPs that follow.
 func TestHashFunction(t *testing.T) {
 	type candidate struct {
 		rp    string
