@@ -423,7 +423,7 @@ func TestRandomWalk(t *testing.T) {
 		steps = 300
 	}
 	entries, prunes, hosts, grafts := 0, 0, 0, uint64(0)
-	for seed := range uint64(20) {
+	for seed := range uint64(60) {
 		w := newWalk(t, seed)
 		for range steps {
 			w.happen()
