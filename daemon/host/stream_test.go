@@ -49,6 +49,8 @@ func speak(t testing.TB, s *nstest.Space) *speaker {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		tick := time.NewTicker(10 * time.Millisecond) // not After: a test that asks all the time would put it off for ever
+		defer tick.Stop()
 		for {
 			select {
 			case f, ok := <-p.do:
@@ -61,7 +63,7 @@ func speak(t testing.TB, s *nstest.Space) *speaker {
 				for _, it := range st.inbox.take(nil, batchSize) {
 					st.hear(it.what)
 				}
-			case <-time.After(10 * time.Millisecond):
+			case <-tick.C:
 				st.again(time.Now())
 			}
 		}
