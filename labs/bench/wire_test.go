@@ -176,7 +176,8 @@ func (l *lab) blaster(host string) *blaster {
 	return &s
 }
 
-// send sends a packet with a number to each of the groups, so many a second.
+// send sends a packet with a number to each of the groups, so many a second: it sleeps until a packet's time in the
+// schedule, and never for an answer.
 func (s *blaster) send(b *testing.B, groups []netip.Addr, number uint32, rate int) {
 	b.Helper()
 	begin := time.Now()
