@@ -246,6 +246,9 @@ func (m *Machine) passOver(s *sa) {
 	if m.advertise.next == s {
 		m.advertise.next = s.next
 	}
+	if m.refiltering.next == s {
+		m.refiltering.next = s.next
+	}
 }
 
 // ---- what pimsm is told ----

@@ -148,7 +148,7 @@ func (c *PeerConfig) transport() engine.StreamPeer {
 // configure changes to a new configuration. A peer whose connection would be made otherwise is reset; all else is changed
 // under it.
 func (m *Machine) configure(c Config) {
-	advertisement, spoke := m.cfg.Advertisement, len(m.cfg.Peers) > 0
+	advertisement, spoke, noRecommended := m.cfg.Advertisement, len(m.cfg.Peers) > 0, m.cfg.NoRecommendedFilters
 	m.cfg = c.withDefaults()
 	// "An RP starts the SA-Advertisement-Timer when the MSDP process is configured", and "the timer is deleted when the MSDP process
 	// is de-configured" (section 5.2).
@@ -169,17 +169,26 @@ func (m *Machine) configure(c Config) {
 		}
 	}
 	m.order = m.order[:0]
+	in, out := noRecommended && !m.cfg.NoRecommendedFilters, !noRecommended && m.cfg.NoRecommendedFilters
 	for n := range m.cfg.Peers {
 		pc := &m.cfg.Peers[n]
 		p := m.peers[pc.Address]
 		if p == nil {
 			p = m.newPeer(pc)
 		} else {
-			p.reconfigure(pc)
+			in = in || !sameIn(&p.cfg, pc)
+			more := out && pc.MeshGroup == "" || !sameOut(&p.cfg, pc)
+			if p.reconfigure(pc); more && p.state == Established {
+				p.startDump() // there may be more that it is told from now on
+			}
 		}
 		m.order = append(m.order, p)
 	}
 	m.refilter()
+	if in {
+		m.refiltering.next = m.cached.first
+		m.refilterSlice()
+	}
 	m.enablePeers()
 	if len(m.cfg.Peers) == 0 {
 		m.forget()

@@ -22,7 +22,7 @@
 // No peer can take from the others. Each has a rate (a token bucket in the time of the machine) and a limit of entries and RPs;
 // RPs and sources have limits of their own, so that a host that scans all groups is held where it appears. An entry costs a few
 // look-ups and a timer. Whatever is done for many entries at once (the cache for a new peer, a group that gets receivers, what is
-// advertised) is done in parts, some milliseconds apart.
+// advertised, the cache under changed filters) is done in parts, some milliseconds apart.
 //
 // What waits for a peer to read is bounded. Over the bound entries are not sent; when the peer has read half, the whole cache is
 // sent again. A peer that reads nothing for HoldTime-Period is reset, as one that sends nothing is.
@@ -44,7 +44,6 @@
 // # Known gaps
 //
 //   - IPv4 only, as the protocol is.
-//   - A filter that is changed holds for what comes from then on: what is cached already ages.
 //   - A scope boundary towards a peer is configured at the peer (PeerConfig.Boundary), it does not follow from the interfaces'.
 //   - There is no MSDP traceroute (types 6 and 7).
 //   - A peer whose address is a loopback address is no IGP next hop (rule iii): peers that are found by IGP routes have to be

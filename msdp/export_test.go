@@ -14,6 +14,8 @@ func (m *Machine) Check() error {
 			switch {
 			case s.prev != prev, s.gone, m.flows[s.flow.key] != s.flow, (s.peer == nil) != (l == &m.own):
 				return fmt.Errorf("%v is not well in its list", s.flow.key.key())
+			case s.peer != nil && m.refiltering.next == nil && !s.peer.passes(true, s.source(), s.group(), s.rp.addr, s.domainLocal):
+				return fmt.Errorf("%v is not let in by the filters", s.flow.key.key())
 			case s.peer != nil && !s.expires.Running(), s.peer == nil && s.expires.Running():
 				return fmt.Errorf("%v: the SA-State timer", s.flow.key.key())
 			}

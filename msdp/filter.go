@@ -3,6 +3,9 @@ package msdp
 import (
 	"net/netip"
 	"slices"
+	"time"
+
+	"grove/internal/engine"
 )
 
 // This file is the policy of RFC 3618, section 7, and RFC 4611, section 4.1.
@@ -79,6 +82,43 @@ func (p *peer) passes(in bool, source, group, rp netip.Addr, domainLocal bool) b
 		return p.cfg.In.permits(source, group, rp)
 	}
 	return p.cfg.Out.permits(source, group, rp)
+}
+
+// sameIn says whether two configurations of a peer let the same entries in; sameOut, whether they tell it the same.
+func sameIn(a, b *PeerConfig) bool  { return sameScope(a, b) && slices.Equal(a.In, b.In) }
+func sameOut(a, b *PeerConfig) bool { return sameScope(a, b) && slices.Equal(a.Out, b.Out) }
+
+func sameScope(a, b *PeerConfig) bool {
+	return a.MeshGroup == b.MeshGroup && slices.Equal(a.Boundary, b.Boundary)
+}
+
+// ---- a new configuration ----
+
+const (
+	refilterAtOnce = 5000 // entries
+	refilterPause  = 5 * time.Millisecond
+)
+
+// refiltering is the walk through the cache after the filters changed.
+type refiltering struct {
+	timer engine.Timer
+	next  *sa
+}
+
+// refilterSlice removes entries that the filters do not let in any more, and walks on a little later. What they let in from
+// now on comes with the peer's next Source-Active.
+func (m *Machine) refilterSlice() {
+	w := &m.refiltering
+	for n := 0; n < refilterAtOnce && w.next != nil; n++ {
+		s := w.next
+		w.next = s.next
+		if !s.peer.passes(true, s.source(), s.group(), s.rp.addr, s.domainLocal) {
+			s.remove("the filter does not let it in any more")
+		}
+	}
+	if w.next != nil {
+		m.timers.Set(&w.timer, m.now.Add(refilterPause))
+	}
 }
 
 // domainLocal says that the recommended filters would keep the source in its domain.

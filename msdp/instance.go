@@ -46,6 +46,8 @@ type Machine struct {
 	news      []news
 	tells     tells
 	advertise advertising
+
+	refiltering refiltering
 }
 
 // New returns a machine. It does nothing until it is configured. rng is for the jitter of retries.
@@ -58,6 +60,7 @@ func New(id engine.MachineID, rng *rand.Rand) *Machine {
 		flows: make(map[flowKey]*flow), groups: make(map[uint32]*group), perSource: make(map[uint32]int),
 	}
 	m.advertise.timer.Do = func(time.Time) { m.advertisementTimerExpires() }
+	m.refiltering.timer.Do = func(time.Time) { m.refilterSlice() }
 	m.tells.timer.Do = func(time.Time) { m.tellSlice() }
 	return m
 }

@@ -86,7 +86,7 @@ func (m *Machine) announce(s *sa, packet []byte) {
 	m.goesOn(s, packet)
 }
 
-// refilter applies a new configuration to our own sources. What peers told ages, if it is filtered from now on.
+// refilter applies a new configuration to our own sources; refilterSlice does to what peers told.
 func (m *Machine) refilter() {
 	for s := m.own.first; s != nil; s = s.next {
 		withheld, named := s.withheld, s.rp.addr

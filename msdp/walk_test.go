@@ -202,13 +202,19 @@ func (w *world) happen(choose func(int) int, rng *rand.Rand, whole *msdp.Config)
 		}
 		w.cfg.Peers = slices.Clone(whole.Peers)
 		n := choose(len(w.cfg.Peers))
-		switch choose(4) {
+		switch choose(7) {
 		case 0:
 			w.cfg.Peers = slices.Delete(w.cfg.Peers, n, n+1)
 		case 1:
 			w.cfg.Peers[n].Disabled = true
 		case 2:
 			w.cfg.Peers[n].Password = "secret"
+		case 3:
+			w.cfg.Peers[n].In = msdp.Filter{{Deny: true, Source: netip.PrefixFrom(s, 32)}, {}}
+		case 4:
+			w.cfg.Peers[n].Boundary = []netip.Prefix{netip.PrefixFrom(g, 32)}
+		case 5:
+			w.cfg.NoRecommendedFilters = !w.cfg.NoRecommendedFilters
 		}
 		w.cfg.OriginatorID = pick(rng, netip.Addr{}, addr("10.99.0.1"))
 		w.event(engine.Configure{Config: w.cfg})
