@@ -45,6 +45,8 @@
 //     (RFC 4724, section 4.1).
 //   - A unicast route in the kernel whose next hop is not on a link has the way that the kernel had to it when the route came;
 //     it is not followed.
+//   - A groved that is killed leaves its unicast routes in the kernel. The next one replaces those that it learns again; the others
+//     stay.
 //   - No link-local neighbors, no peer groups, dynamic neighbors, confederations, BFD, RPKI, add-path, extended or large
 //     communities in policies.
 //   - GoBGP keeps the options of route selection in a variable of the package: one Server in a process.

@@ -245,7 +245,12 @@ func (h *Host) keepUnicastRoute(now time.Time, p netip.Prefix) {
 	if installed && there && had.LinkIndex == entry.LinkIndex && had.Gw.Equal(entry.Gw) || !h.keeper.may(try{prefix: p, metric: bgpMetric}, now) {
 		return
 	}
-	err := h.handle.RouteReplace(&entry)
+	// A route of another daemon's with our metric stays: RouteAdd refuses. One of BGP's may be what a groved that was killed left.
+	put := h.handle.RouteAdd
+	if installed || there {
+		put = h.handle.RouteReplace
+	}
+	err := put(&entry)
 	if h.keeper.tried(try{prefix: p, metric: bgpMetric}, now, err) && err != nil {
 		h.log.Warnf("cannot add route %v of BGP: %v", p, err)
 	}
