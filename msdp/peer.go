@@ -87,9 +87,9 @@ func (m *Machine) newPeer(pc *PeerConfig) *peer {
 	p := &peer{m: m, cfg: *pc, since: m.now, limited: make(map[string]time.Time)}
 	p.bucket = bucket{tokens: float64(pc.Burst), at: m.now}
 	p.retry.Do = func(time.Time) { p.connectRetryTimerExpires() }
-	p.hold.Do = func(time.Time) { p.reset("Hold Timer expired") } // E8 -> A8
+	p.hold.Do = func(time.Time) { p.reset(engine.Info, "Hold Timer expired") } // E8 -> A8
 	p.alive.Do = func(time.Time) { p.sendKeepAlive() }
-	p.reading.Do = func(time.Time) { p.reset("the peer does not read") }
+	p.reading.Do = func(time.Time) { p.reset(engine.Warning, "the peer does not read") }
 	p.slice.Do = func(time.Time) { p.sendSlice() }
 	m.peers[pc.Address] = p
 	m.emit(engine.Track{Addr: pc.Address})
@@ -186,7 +186,7 @@ func (m *Machine) streamOpened(e engine.StreamOpened) {
 	}
 	if p.state == Established {
 		// Its end of the old connection is gone, and nobody told us: it would be half open until the Hold Timer expires.
-		p.closed("the peer opened another connection", true)
+		p.closed(engine.Info, "the peer opened another connection", true)
 		p.become(Inactive, "peering enabled")
 		p.start()
 	}
@@ -221,7 +221,7 @@ func (m *Machine) streamClosed(e engine.StreamClosed) {
 	}
 	p.lastReset = why
 	if p.state == Established {
-		p.reset(why)
+		p.reset(engine.Info, why)
 	}
 	// In CONNECTING state the ConnectRetry timer says when to try again.
 }
@@ -230,9 +230,9 @@ func (m *Machine) streamClosed(e engine.StreamClosed) {
 //
 // Deviation: the active side waits for up to ConnectRetry-Period before it opens the connection again; by the diagram it would
 // at once, as fast as a peer that sends nothing but errors lets itself be reset.
-func (p *peer) reset(cause string) {
+func (p *peer) reset(level engine.Level, cause string) {
 	m := p.m
-	p.closed(cause, true)
+	p.closed(level, cause, true)
 	p.become(Inactive, "peering enabled")
 	if !p.active() {
 		p.start()
@@ -247,19 +247,16 @@ func (p *peer) reset(cause string) {
 
 // disable is E7 -> A6, A7 or A8.
 func (p *peer) disable(cause string) {
-	p.closed(cause, false)
+	p.closed(engine.Info, cause, false)
 }
 
-// closed ends whatever there is of a connection and goes to DISABLED state.
-func (p *peer) closed(cause string, reset bool) {
+// closed ends whatever there is of a connection and goes to DISABLED state. The level is a warning where the peer did what it
+// must not do: that one dies is part of a network's life.
+func (p *peer) closed(level engine.Level, cause string, reset bool) {
 	m := p.m
 	if p.state == Established {
 		p.resets++
 		p.lastReset = cause
-		level := engine.Warning
-		if !reset {
-			level = engine.Info
-		}
 		m.note(level, p.cfg.Address, "msdp: connection closed: "+cause)
 	}
 	p.dropStream(reset)

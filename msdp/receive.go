@@ -30,7 +30,7 @@ func (m *Machine) streamData(e engine.StreamData) {
 			// "If an MSDP message is received with a TLV format error, the session SHOULD be reset with that peer" (section
 			// 13): E9 -> A8.
 			m.counts.Add("TLV format error: " + wire.Reason(err))
-			p.reset("TLV format error: " + err.Error())
+			p.reset(engine.Warning, "TLV format error: "+err.Error())
 			return
 		}
 		p.receive(msg)
