@@ -123,11 +123,14 @@ func TestOnKernel(t *testing.T) {
 
 // chance lists what is not the same in any two runs of a lab, by the beginning of the entity. In a flood it is chance which of
 // two routers on a cross link hears the other's packet first, so who loses the Assert, whose Prune comes first, and what
-// follows from that; how long a Prune of DVMRP lasts is random. What these labs must show of it are their checks.
+// follows from that; how long a Prune of DVMRP lasts is random. An RP that is told of a source in the same moment as its receivers prune it off the shared tree may join it
+// once more or not. What these labs must show of it are their checks.
 var chance = map[string][]string{
 	"02-dvmrp":  {"upstream", "downstream", "route"},
 	"03-pim-dm": {"upstream", "downstream", "assert"},
 	"13-border": {"upstream", "downstream", "route"},
+
+	"14-anycast-rp": {"upstream (S,G)", "downstream (S,G)", "SPTbit"},
 }
 
 // sequences returns what each piece of state of each router went through, in order. Which of two routers is first is
