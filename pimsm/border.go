@@ -125,13 +125,7 @@ func (s *source) listenAgain() {
 func (m *Machine) sayWildcard() {
 	var groups []netip.Prefix
 	if len(m.cfg.External) > 0 {
-		for _, rp := range m.cfg.RPs {
-			for _, p := range rp.Groups {
-				if !slices.Contains(groups, p) {
-					groups = append(groups, p)
-				}
-			}
-		}
+		groups = m.rpGroups
 	}
 	if !slices.Equal(groups, m.saidWildcard) {
 		m.saidWildcard = groups

@@ -2,7 +2,6 @@ package pimsm
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -49,6 +48,9 @@ type Config struct {
 type StaticRP struct {
 	Address netip.Addr
 	Groups  []netip.Prefix // default all multicast
+	// Override says that it wins over all mappings that are learned. Without it one that is learned wins over it for the same
+	// range of groups.
+	Override bool
 }
 
 // AnycastRP is an Anycast-RP set: routers that have one RP address.
@@ -142,38 +144,16 @@ func (m *Machine) configure(c Config) {
 	if !m.configured {
 		m.configured, m.subscribe = true, true
 	}
-	m.configureRPs()
 	m.configureAnycast()
 	for _, g := range engine.SortedAddrs(m.groups) {
 		if ssm := m.isSSM(g.addr); ssm != g.ssm {
 			g.ssm = ssm
 			m.touchGroup(g)
 		}
-		g.setRP(m.rpOf(g.addr))
 	}
+	m.mappingsChanged()
 	m.configureMSDP(msdp)
 	for _, i := range m.interfaces() {
 		m.configureInterface(i)
-	}
-}
-
-// configureRPs tracks the configured RPs, whether a group needs them or not: an RP has to know that it is one before
-// the first Register.
-func (m *Machine) configureRPs() {
-	m.mappings = staticMappings(m.cfg.RPs)
-	old := m.rps
-	m.rps = nil
-	for _, t := range old {
-		t.pinned--
-	}
-	for _, rp := range m.cfg.RPs {
-		t := m.track(rp.Address)
-		if !slices.Contains(m.rps, t) {
-			t.pinned++
-			m.rps = append(m.rps, t)
-		}
-	}
-	for _, t := range old {
-		t.release() // once its groups have left it
 	}
 }

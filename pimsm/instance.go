@@ -33,8 +33,10 @@ type Machine struct {
 	groups   map[netip.Addr]*group
 	sources  int // in all groups
 	targets  map[netip.Addr]*target
-	rps      []*target                  // those of the configuration
-	mappings []mapping                  // of groups to RPs
+	rps      []*target      // those of the mappings, each once
+	rpGroups []netip.Prefix // ranges of the mappings, each once
+	mappings []mapping      // of groups to RPs: those of the configuration and those learned
+	learned  [origins][]mapping
 	members  []*target                  // of Anycast-RP sets
 	anycasts map[netip.Addr]*anycastSet // by the RP's address
 

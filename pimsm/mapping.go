@@ -3,12 +3,31 @@ package pimsm
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
+
+	"grove/internal/engine"
 )
 
 // This file is the Group-to-RP mappings, RFC 7761, section 4.7.
 
+// origin is where a mapping comes from. A higher one wins over a lower one for the same range of groups.
+type origin uint8
+
+const (
+	originStatic   origin = iota // the configuration
+	originBSR                    // the Bootstrap mechanism, RFC 5059
+	originAutoRP                 // Auto-RP
+	originOverride               // the configuration, where it is to win over what is learned
+	origins
+)
+
+func (o origin) String() string {
+	return [...]string{"static", "BSR", "Auto-RP", "static, override"}[o]
+}
+
 // mapping says that an RP serves a range of groups.
 type mapping struct {
+	origin      origin
 	groups      netip.Prefix
 	rp          netip.Addr
 	priority    uint8 // the lowest wins
@@ -23,15 +42,65 @@ func defaultHashMaskLen(a netip.Addr) uint8 { return uint8(a.BitLen() - 2) }
 func staticMappings(rps []StaticRP) []mapping {
 	var list []mapping
 	for _, rp := range rps {
+		from := originStatic
+		if rp.Override {
+			from = originOverride
+		}
 		for _, p := range rp.Groups {
-			list = append(list, mapping{groups: p, rp: rp.Address, hashMaskLen: defaultHashMaskLen(rp.Address)})
+			list = append(list, mapping{origin: from, groups: p, rp: rp.Address, hashMaskLen: defaultHashMaskLen(rp.Address)})
 		}
 	}
 	return list
 }
 
+// setLearned takes over the mappings that a way to learn them has now, in place of those that it had.
+func (m *Machine) setLearned(from origin, list []mapping) {
+	if slices.Equal(m.learned[from], list) {
+		return
+	}
+	m.learned[from] = list
+	m.mappingsChanged()
+}
+
+// mappingsChanged works out RP(G) of all groups. RPs are tracked whether a group needs them or not: an RP has to know that it
+// is one before the first Register.
+func (m *Machine) mappingsChanged() {
+	m.mappings = staticMappings(m.cfg.RPs)
+	for _, list := range m.learned {
+		m.mappings = append(m.mappings, list...)
+	}
+	old := m.rps
+	m.rps, m.rpGroups = nil, nil
+	for _, t := range old {
+		t.pinned--
+	}
+	tracked, ranges := make(map[netip.Addr]bool), make(map[netip.Prefix]bool)
+	for _, mp := range m.mappings {
+		if !tracked[mp.rp] {
+			tracked[mp.rp] = true
+			t := m.track(mp.rp)
+			t.pinned++
+			m.rps = append(m.rps, t)
+		}
+		if !ranges[mp.groups] {
+			ranges[mp.groups] = true
+			m.rpGroups = append(m.rpGroups, mp.groups)
+		}
+	}
+	for _, g := range engine.SortedAddrs(m.groups) {
+		g.setRP(m.rpOf(g.addr))
+	}
+	for _, t := range old {
+		t.release() // once its groups have left it
+	}
+}
+
 // chooseRP is the algorithm of section 4.7.1: of the mappings that match a group those with the longest prefix, of these the
 // ones with the highest priority, of these the one that the hash function chooses. It returns nil if none matches.
+//
+// The RFC leaves open what holds if mappings are learned in several ways. Those of the configuration that are to override win
+// over all others; of the rest with the longest prefix those of Auto-RP win over those of a BSR, and these over the
+// configuration's.
 func chooseRP(mappings []mapping, g netip.Addr) *mapping {
 	var best *mapping
 	for i := range mappings {
@@ -44,8 +113,14 @@ func chooseRP(mappings []mapping, g netip.Addr) *mapping {
 
 // betterThan says whether m is preferred to o, both of which match the group.
 func (m *mapping) betterThan(o *mapping, g netip.Addr) bool {
+	if mine, other := m.origin == originOverride, o.origin == originOverride; mine != other {
+		return mine
+	}
 	if m.groups.Bits() != o.groups.Bits() {
 		return m.groups.Bits() > o.groups.Bits()
+	}
+	if m.origin != o.origin {
+		return m.origin > o.origin
 	}
 	if m.priority != o.priority {
 		return m.priority < o.priority

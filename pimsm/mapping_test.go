@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -61,7 +62,7 @@ func TestChooseRP(t *testing.T) {
 		for i := range list {
 			a := netip.AddrFrom4([4]byte{byte(224 + rng.IntN(4)), byte(rng.IntN(2)), 0, 0})
 			list[i] = mapping{
-				groups: netip.PrefixFrom(a, []int{4, 8, 16}[rng.IntN(3)]).Masked(), priority: uint8(rng.IntN(2)), hashMaskLen: 30,
+				origin: origin(rng.IntN(int(origins))), groups: netip.PrefixFrom(a, []int{4, 8, 16}[rng.IntN(3)]).Masked(), priority: uint8(rng.IntN(2)), hashMaskLen: 30,
 				rp: netip.AddrFrom4([4]byte{10, byte(rng.IntN(2)), byte(rng.IntN(3)), byte(1 + rng.IntN(200))}),
 			}
 		}
@@ -78,24 +79,32 @@ func TestChooseRP(t *testing.T) {
 }
 
 func slowRP(list []mapping, g netip.Addr) netip.Addr {
-	longest := -1
+	var left []mapping
 	for _, m := range list {
 		if m.groups.Contains(g) {
-			longest = max(longest, m.groups.Bits())
+			left = append(left, m)
 		}
 	}
-	lowest := 256
-	for _, m := range list {
-		if m.groups.Contains(g) && m.groups.Bits() == longest {
-			lowest = min(lowest, int(m.priority))
+	// keep leaves those of which a number is the highest of all.
+	keep := func(number func(mapping) int) {
+		highest := -1 << 20
+		for _, m := range left {
+			highest = max(highest, number(m))
 		}
+		left = slices.DeleteFunc(left, func(m mapping) bool { return number(m) != highest })
 	}
+	keep(func(m mapping) int {
+		if m.origin == originOverride {
+			return 1
+		}
+		return 0
+	})
+	keep(func(m mapping) int { return m.groups.Bits() })
+	keep(func(m mapping) int { return int(m.origin) })
+	keep(func(m mapping) int { return -int(m.priority) })
 	var rp netip.Addr
 	highest := big.NewInt(-1)
-	for _, m := range list {
-		if !m.groups.Contains(g) || m.groups.Bits() != longest || int(m.priority) != lowest {
-			continue
-		}
+	for _, m := range left {
 		masked, err := g.Prefix(30)
 		if err != nil {
 			panic(err)

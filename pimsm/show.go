@@ -213,9 +213,9 @@ func (m *Machine) showRPs(arg string) ([]RPShow, string) {
 		if t.iface != nil {
 			x.RPFInterface = t.iface.link.Name
 		}
-		for _, rp := range m.cfg.RPs {
-			if rp.Address == t.addr {
-				x.Groups = append(x.Groups, rp.Groups...)
+		for _, mp := range m.mappings {
+			if mp.rp == t.addr && !slices.Contains(x.Groups, mp.groups) {
+				x.Groups = append(x.Groups, mp.groups)
 			}
 		}
 		list = append(list, x)

@@ -73,6 +73,8 @@ func pimKeys(f engine.Family) []key[PIM] {
 			},
 			print: func(v *pimsm.StaticRP) string { return quoteAll(v.Groups) },
 		},
+		boolean("override", func(v *pimsm.StaticRP) *bool { return &v.Override }, "false",
+			"Whether it wins over every RP that is learned. Otherwise the longest prefix wins that holds a group, and of prefixes of one length a learned one."),
 	}
 	filters := []key[pimsm.RegisterFilter]{
 		prefixKey("source", nil, f, func(v *pimsm.RegisterFilter) *netip.Prefix { return &v.Source }, "The sources."),
