@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+
+	"grove/internal/engine"
 )
 
 // TestHashFunction: values of section 4.7.2 that were computed apart from this code, and the RPs that follow.
@@ -120,4 +122,41 @@ func slowRP(list []mapping, g netip.Addr) netip.Addr {
 		}
 	}
 	return rp
+}
+
+// TestLearnedMappings: what is learned takes the place of what was learned in the same way before, and of nothing else; its
+// RPs are tracked as long as it holds.
+func TestLearnedMappings(t *testing.T) {
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	m := New(engine.MachineID{Protocol: engine.PIMSM, Family: engine.IPv4}, rand.New(rand.NewPCG(1, 1)))
+	m.configure(Config{RPs: []StaticRP{
+		{Address: addr("10.0.0.1")},
+		{Address: addr("10.0.0.2"), Groups: []netip.Prefix{prefix("239.9.0.0/16")}, Override: true},
+	}})
+	learned := func(from origin, rp, groups string) []mapping {
+		return []mapping{{origin: from, groups: prefix(groups), rp: addr(rp), hashMaskLen: 30}}
+	}
+	for _, step := range []struct {
+		from origin
+		list []mapping
+		want map[string]string // by group
+	}{
+		{originBSR, learned(originBSR, "10.0.0.3", "224.0.0.0/4"), map[string]string{"239.1.1.1": "10.0.0.3", "239.9.1.1": "10.0.0.2"}},
+		{originAutoRP, learned(originAutoRP, "10.0.0.4", "224.0.0.0/4"), map[string]string{"239.1.1.1": "10.0.0.4", "239.9.1.1": "10.0.0.2"}},
+		{originBSR, learned(originBSR, "10.0.0.5", "239.9.1.0/24"), map[string]string{"239.1.1.1": "10.0.0.4", "239.9.1.1": "10.0.0.2"}},
+		{originAutoRP, nil, map[string]string{"239.1.1.1": "10.0.0.1", "239.9.1.1": "10.0.0.2"}},
+		{originBSR, nil, map[string]string{"239.1.1.1": "10.0.0.1", "239.9.1.1": "10.0.0.2"}},
+	} {
+		m.setLearned(step.from, step.list)
+		for g, rp := range step.want {
+			if got := m.rpOf(addr(g)); got == nil || got.addr != addr(rp) {
+				t.Errorf("%v %v: RP(%s) is %v, want %s", step.from, step.list, g, got, rp)
+			}
+		}
+	}
+	for _, a := range []string{"10.0.0.3", "10.0.0.4", "10.0.0.5"} {
+		if m.targets[addr(a)] != nil {
+			t.Errorf("%s is tracked although no mapping names it", a)
+		}
+	}
 }
