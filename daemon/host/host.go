@@ -189,6 +189,9 @@ func (h *Host) Query(ctx context.Context, id engine.MachineID, what, arg string)
 		h.lastID++
 		h.answers[h.lastID] = answer
 		h.step(engine.Addressed{To: id, Event: engine.Query{To: id, ID: h.lastID, What: what, Arg: arg}})
+		if len(answer) == 0 {
+			h.settle() // the machine had to ask another one, such as rib for a path, which answers when it settles
+		}
 		delete(h.answers, h.lastID)
 		select {
 		case a := <-answer:
