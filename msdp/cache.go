@@ -123,21 +123,24 @@ func (f *flow) of(r *rp) *sa {
 // newSA caches an entry that a peer told; nil if a limit forbids it.
 func (p *peer) newSA(k flowKey, r *rp, domainLocal bool) *sa {
 	m := p.m
-	rps := 0
+	rps := 0 // that the peer tells of
 	if f := m.flows[k]; f != nil {
 		for s := f.first; s != nil; s = s.other {
-			rps++
+			if s.peer == p {
+				rps++
+			}
 		}
 	}
+	from := r.fromPeer(p.cfg.Address)
 	what := ""
 	switch {
 	case m.cached.n >= m.cfg.MaxSAs:
 		what = "more cached Source-Actives than are allowed in all"
 	case p.cached >= p.cfg.MaxSAs:
 		what = "more cached Source-Actives than are allowed of the peer"
-	case r.cached >= m.cfg.MaxPerRP:
+	case from.cached >= m.cfg.MaxPerRP:
 		what = "more cached Source-Actives than are allowed of one RP"
-	case m.perSource[uint32(k>>32)] >= m.cfg.MaxPerSource:
+	case p.perSource[uint32(k>>32)] >= m.cfg.MaxPerSource:
 		what = "more cached Source-Actives than are allowed of one source"
 	case rps >= m.cfg.MaxPerFlow:
 		what = "more RPs than are allowed for one source and group"
@@ -148,11 +151,11 @@ func (p *peer) newSA(k flowKey, r *rp, domainLocal bool) *sa {
 	}
 	s := &sa{rp: r, peer: p, born: m.now, domainLocal: domainLocal}
 	s.expires.Do = func(time.Time) { s.remove("SG-State Timer expires") }
-	p.cached++
 	r.cached++
 	m.perSource[uint32(k>>32)]++
 	m.cached.append(s)
 	m.join(s, k)
+	s.count(1)
 	m.emit(engine.Transition{
 		Entity: "SA", Neighbor: p.cfg.Address, Key: k.key(), Old: "NoInfo", New: "Cached", Cause: "Source-Active of RP " + r.addr.String(),
 	})
@@ -190,12 +193,26 @@ func (m *Machine) releaseGroup(g *group) {
 
 // toldBy: another peer tells of the entry now, as the RPF peer of its RP.
 func (s *sa) toldBy(p *peer) {
-	if s.peer == p || s.peer == nil || p.cached >= p.cfg.MaxSAs {
+	m, from := p.m, s.rp.fromPeer(p.cfg.Address)
+	switch {
+	case s.peer == p, s.peer == nil, p.cached >= p.cfg.MaxSAs, p.perSource[uint32(s.flow.key>>32)] >= m.cfg.MaxPerSource:
+		return
+	case from.cached >= m.cfg.MaxPerRP && s.peer.cfg.Address != from.peer:
 		return
 	}
-	s.peer.cached--
+	s.count(-1)
 	s.peer = p
-	p.cached++
+	s.count(1)
+}
+
+// count counts an entry towards the limits of the peer that tells it, n being 1, or no more, n being -1.
+func (s *sa) count(n int) {
+	p, source := s.peer, uint32(s.flow.key>>32)
+	p.cached += n
+	s.rp.fromPeer(p.cfg.Address).cached += n
+	if p.perSource[source] += n; p.perSource[source] == 0 {
+		delete(p.perSource, source)
+	}
 }
 
 // remove ends an entry.
@@ -210,7 +227,7 @@ func (s *sa) remove(cause string) {
 		m.own.remove(s)
 	} else {
 		m.cached.remove(s)
-		s.peer.cached--
+		s.count(-1)
 		s.rp.cached--
 		n := uint32(k >> 32)
 		if m.perSource[n]--; m.perSource[n] == 0 {

@@ -34,9 +34,9 @@ type Config struct {
 	SGState time.Duration
 
 	MaxSAs       int // cached entries, default 500,000
-	MaxPerRP     int // of one RP, default 50,000
-	MaxPerSource int // of one source address, default 1,000
-	MaxPerFlow   int // RPs that tell of one (S,G), default 8
+	MaxPerRP     int // of those that a peer told, those of one RP, default 50,000
+	MaxPerSource int // of those that a peer told, those of one source address, default 1,000
+	MaxPerFlow   int // RPs by which one peer tells of one (S,G), default 8
 	MaxRPs       int // RPs that are known, default 20,000
 	MaxRPsOfPeer int // of those, that one peer was the first to name; default 5,000
 }

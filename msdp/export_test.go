@@ -1,10 +1,21 @@
 package msdp
 
-import "fmt"
+import (
+	"fmt"
+	"net/netip"
+)
 
 // Check says what is wrong with the machine's state: everything that is counted or indexed is counted anew.
 func (m *Machine) Check() error {
+	type ofPeer struct {
+		p      *peer
+		rp     *rp // and the peer's address: what a peer told is its own when it has been configured anew
+		addr   netip.Addr
+		source uint32
+		flow   *flow
+	}
 	peers, rps, sources, flows := map[*peer]int{}, map[*rp]int{}, map[uint32]int{}, map[*flow]int{}
+	limited := map[ofPeer]int{} // of a peer and one of the others
 	for _, l := range []*chain{&m.own, &m.cached} {
 		n := 0
 		var prev *sa
@@ -23,6 +34,9 @@ func (m *Machine) Check() error {
 				peers[s.peer]++
 				rps[s.rp]++
 				sources[uint32(s.flow.key>>32)]++
+				limited[ofPeer{rp: s.rp, addr: s.peer.cfg.Address}]++
+				limited[ofPeer{p: s.peer, source: uint32(s.flow.key >> 32)}]++
+				limited[ofPeer{p: s.peer, flow: s.flow}]++
 				if m.rps[s.rp.addr] != s.rp {
 					return fmt.Errorf("%v: the RP is not known", s.flow.key.key())
 				}
@@ -47,7 +61,7 @@ func (m *Machine) Check() error {
 		for s := f.first; s != nil; s = s.other {
 			of++
 		}
-		if of != n || of > m.cfg.MaxPerFlow+1 || m.groups[uint32(f.key)] != f.g {
+		if of != n || m.groups[uint32(f.key)] != f.g {
 			return fmt.Errorf("%v: %d entries, %d in the flow", f.key.key(), n, of)
 		}
 		if len(m.tells.queue) == 0 && f.told != (f.g.wanted && f.remote() != nil) {
@@ -58,22 +72,34 @@ func (m *Machine) Check() error {
 		return fmt.Errorf("%d flows, %d are in groups", len(flows), inGroups)
 	}
 	for n, k := range sources {
-		if m.perSource[n] != k || k > m.cfg.MaxPerSource {
+		if m.perSource[n] != k {
 			return fmt.Errorf("source %v has %d entries, counted %d", address(n), k, m.perSource[n])
 		}
 	}
-	waiting, named := 0, map[*peer]int{}
+	for of, n := range limited {
+		switch {
+		case of.rp != nil && (of.rp.fromPeer(of.addr).cached != n || n > m.cfg.MaxPerRP):
+			return fmt.Errorf("RP %v has %d entries by peer %v, counted %d", of.rp.addr, n, of.addr, of.rp.fromPeer(of.addr).cached)
+		case of.source != 0 && (of.p.perSource[of.source] != n || n > m.cfg.MaxPerSource):
+			return fmt.Errorf("source %v has %d entries by peer %v, counted %d", address(of.source), n, of.p.cfg.Address, of.p.perSource[of.source])
+		case of.flow != nil && n > m.cfg.MaxPerFlow:
+			return fmt.Errorf("%v has %d entries by peer %v", of.flow.key.key(), n, of.p.cfg.Address)
+		}
+	}
+	pathless, named := map[*peer]int{}, map[*peer]int{}
 	for a, r := range m.rps {
-		waiting += len(r.waiting)
+		for _, w := range r.waiting {
+			pathless[w.p]++
+		}
 		if r.by != nil {
 			named[r.by]++
 		}
-		if r.cached != rps[r] || r.cached > m.cfg.MaxPerRP || r.addr != a || !r.unheard.Running() {
+		if r.cached != rps[r] || r.addr != a || !r.unheard.Running() {
 			return fmt.Errorf("RP %v has %d entries, counted %d", a, rps[r], r.cached)
 		}
 	}
-	if waiting != m.waiting || m.cached.n > m.cfg.MaxSAs {
-		return fmt.Errorf("%d messages wait, counted %d; %d entries", waiting, m.waiting, m.cached.n)
+	if m.cached.n > m.cfg.MaxSAs {
+		return fmt.Errorf("%d entries", m.cached.n)
 	}
 	if len(m.order) != len(m.peers) {
 		return fmt.Errorf("%d peers, %d in order", len(m.peers), len(m.order))
@@ -87,6 +113,8 @@ func (m *Machine) Check() error {
 		switch {
 		case m.peers[p.cfg.Address] != p, p.cached != peers[p], p.rps != named[p], p.cached > p.cfg.MaxSAs:
 			return fmt.Errorf("peer %v: %d entries, counted %d; %d RPs, counted %d", p.cfg.Address, peers[p], p.cached, named[p], p.rps)
+		case p.pathless != pathless[p] || p.pathless > maxPathless:
+			return fmt.Errorf("peer %v: %d messages wait, counted %d", p.cfg.Address, pathless[p], p.pathless)
 		case wantStream && p.stream == 0, p.stream != 0 && (m.streams[p.stream] != p || p.state != Established && p.state != Connecting):
 			return fmt.Errorf("peer %v in state %v has stream %d", p.cfg.Address, p.state, p.stream)
 		case (p.state == Established) != p.hold.Running(), (p.state == Established) != p.alive.Running():

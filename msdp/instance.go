@@ -35,14 +35,12 @@ type Machine struct {
 	rps    map[netip.Addr]*rp // of other domains
 	ownRPs map[netip.Addr]*rp // that our own messages name
 	rpfAge uint64             // counts what may change an RPF peer
-	// waiting counts the messages that wait for the path to their RP.
-	waiting int
 
 	flows     map[flowKey]*flow
 	groups    map[uint32]*group
-	perSource map[uint32]int
-	cached    chain // what peers told
-	own       chain // what pimsm told
+	perSource map[uint32]int // entries of the cache
+	cached    chain          // what peers told
+	own       chain          // what pimsm told
 	news      []news
 	tells     tells
 	advertise advertising

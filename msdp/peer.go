@@ -56,9 +56,11 @@ type peer struct {
 	bucket  bucket
 	limited map[string]time.Time // when a limit was last said to the log
 
-	cached int // entries of the cache that it told
-	rps    int // RPs that it was the first to name
-	path   engine.Path
+	cached    int            // entries of the cache that it told
+	perSource map[uint32]int // of these, those of a source
+	rps       int            // RPs that it was the first to name
+	pathless  int            // its messages that wait for the path to their RP
+	path      engine.Path
 
 	resets    int
 	lastReset string
@@ -84,7 +86,7 @@ type stats struct {
 }
 
 func (m *Machine) newPeer(pc *PeerConfig) *peer {
-	p := &peer{m: m, cfg: *pc, since: m.now, limited: make(map[string]time.Time)}
+	p := &peer{m: m, cfg: *pc, since: m.now, limited: make(map[string]time.Time), perSource: make(map[uint32]int)}
 	p.bucket = bucket{tokens: float64(pc.Burst), at: m.now}
 	p.retry.Do = func(time.Time) { p.connectRetryTimerExpires() }
 	p.hold.Do = func(time.Time) { p.reset(engine.Info, "Hold Timer expired") } // E8 -> A8
@@ -333,13 +335,18 @@ func (b *bucket) take(now time.Time, n, rate, burst int) bool {
 
 // limit counts entries that a limit keeps out, and says so in the log once in a while.
 func (p *peer) limit(what string, n int) {
+	p.m.counts.AddN(what, uint64(n))
+	p.complain(what, what)
+}
+
+// complain says what is wrong with the peer to the log, once in a while of each kind, of which there are few.
+func (p *peer) complain(kind, text string) {
 	m := p.m
-	m.counts.AddN(what, uint64(n))
-	if last, said := p.limited[what]; said && m.now.Sub(last) < time.Minute {
+	if last, said := p.limited[kind]; said && m.now.Sub(last) < time.Minute {
 		return
 	}
-	p.limited[what] = m.now
-	m.note(engine.Warning, p.cfg.Address, "msdp: "+what)
+	p.limited[kind] = m.now
+	m.note(engine.Warning, p.cfg.Address, "msdp: "+text)
 }
 
 // addr of a peer, or none.

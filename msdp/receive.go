@@ -52,7 +52,7 @@ func (p *peer) receive(msg wire.Message) {
 	case *wire.Notification:
 		// Reserved by RFC 3618, so discarded as any unrecognized type is; who sent it closes the connection if he wants to.
 		p.stats.notifications++
-		m.note(engine.Warning, p.cfg.Address, fmt.Sprintf("msdp: the peer notifies: %s, subcode %d", msg.Reason(), msg.Subcode))
+		p.complain("notification of "+msg.Reason(), fmt.Sprintf("the peer notifies: %s, subcode %d", msg.Reason(), msg.Subcode))
 	case *wire.Unknown:
 		// "MSDP messages with other errors, such as unrecognized type code, received from MSDP peers, SHOULD be silently
 		// discarded and the session SHOULD not be reset" (section 13): E10 -> A9.
@@ -90,12 +90,12 @@ func (p *peer) receiveSourceActive(msg *wire.SourceActive) {
 	}
 	r.heard = m.now
 	if !r.known {
-		if m.waiting >= maxWaiting {
+		if p.pathless >= maxPathless {
 			p.limit("too many Source-Actives before the path to their RP is known", n)
 			return
 		}
 		r.waiting = append(r.waiting, waiting{p, msg})
-		m.waiting++
+		p.pathless++
 		return
 	}
 	p.sourceActive(r, msg)
@@ -105,7 +105,7 @@ func (p *peer) receiveSourceActive(msg *wire.SourceActive) {
 func (p *peer) sourceActive(r *rp, msg *wire.SourceActive) {
 	m := p.m
 	v := m.verdict(r, p)
-	f := r.fromPeer(p)
+	f := r.fromPeer(p.cfg.Address)
 	if !v.Accepted {
 		n := uint64(len(msg.Entries))
 		f.rejected += n
@@ -238,11 +238,24 @@ func (m *Machine) sourcesWanted(e engine.SourcesWanted) {
 	}
 	for _, p := range m.order {
 		if p.state == Established && p.cfg.Request {
-			p.send(&wire.Request{Group: e.Group})
-			p.stats.requestsOut++
+			p.request(e.Group)
 		}
 	}
 }
+
+// request asks a peer for the sources of a group, unless too much waits for it to read: it will be sent the whole cache, but of
+// what it knows it told us already.
+func (p *peer) request(group netip.Addr) {
+	if !p.room(requestLen) {
+		p.m.counts.Add("request not sent: the peer is slow to read")
+		return
+	}
+	p.send(&wire.Request{Group: group})
+	p.stats.requestsOut++
+}
+
+// requestLen is how long a Source-Active Request is.
+const requestLen = 8
 
 // unicast says whether an address can be that of a source or an RP.
 func unicast(a netip.Addr) bool {
@@ -265,8 +278,8 @@ func (m *Machine) streamWritten(e engine.StreamWritten) {
 	p.caughtUp()
 }
 
-// maxWaiting is how many messages in all wait for the path to their RP, which comes in the same batch of events.
-const maxWaiting = 16384
+// maxPathless is how many messages of a peer wait for the path to their RP, which comes in the same batch of events.
+const maxPathless = 4096
 
 // heardFor is how long an RP of which nothing is cached stays known after it was last named.
 func (m *Machine) heardFor() time.Duration { return m.cfg.SGState }

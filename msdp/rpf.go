@@ -43,6 +43,7 @@ type waiting struct {
 type fromPeer struct {
 	peer               netip.Addr
 	accepted, rejected uint64
+	cached             int // are in the cache as this peer told them
 }
 
 // Rule is what decides of the peer-RPF neighbor.
@@ -299,7 +300,9 @@ func (r *rp) forget() {
 	if r.by != nil {
 		r.by.rps--
 	}
-	m.waiting -= len(r.waiting)
+	for _, w := range r.waiting {
+		w.p.pathless--
+	}
 	m.timers.Stop(&r.unheard)
 	for _, q := range r.asked {
 		m.emit(engine.Answer{From: m.id, ID: q.ID, Err: "msdp: the path to " + q.Arg + " is not known"})
@@ -326,8 +329,8 @@ func (m *Machine) path(e engine.Path) {
 	r.path, r.known, r.age = e, true, 0
 	list, asked := r.waiting, r.asked
 	r.waiting, r.asked = nil, nil
-	m.waiting -= len(list)
 	for _, w := range list {
+		w.p.pathless--
 		if w.p.state == Established {
 			w.p.sourceActive(r, w.msg)
 		}
@@ -338,13 +341,13 @@ func (m *Machine) path(e engine.Path) {
 }
 
 // fromPeer returns what is counted of the RP and the peer.
-func (r *rp) fromPeer(p *peer) *fromPeer {
+func (r *rp) fromPeer(peer netip.Addr) *fromPeer {
 	for _, f := range r.from {
-		if f.peer == p.cfg.Address {
+		if f.peer == peer {
 			return f
 		}
 	}
-	f := &fromPeer{peer: p.cfg.Address}
+	f := &fromPeer{peer: peer}
 	r.from = append(r.from, f)
 	return f
 }

@@ -99,9 +99,9 @@ func initMSDPKeys() {
 		number("max-sas", func(v *conf) *int { return &v.MaxSAs }, 1, 100_000_000, "500000",
 			"Sources of other domains that are remembered; more are counted and ignored, and not sent on."),
 		number("max-sas-per-peer", func(v *conf) *int { return &v.MaxSAsPerPeer }, 1, 100_000_000, "100000", "Of these, those of one peer."),
-		number("max-sas-per-source", func(v *conf) *int { return &v.MaxSAsPerSource }, 1, 100_000_000, "1000", "Groups of one source."),
-		number("max-sas-per-rp", func(v *conf) *int { return &v.MaxSAsPerRP }, 1, 100_000_000, "50000", "Those that one RP told of."),
-		number("max-rps-per-flow", func(v *conf) *int { return &v.MaxRPsPerFlow }, 1, 1000, "8", "RPs that tell of one source in one group."),
+		number("max-sas-per-source", func(v *conf) *int { return &v.MaxSAsPerSource }, 1, 100_000_000, "1000", "Groups of one source that one peer tells of."),
+		number("max-sas-per-rp", func(v *conf) *int { return &v.MaxSAsPerRP }, 1, 100_000_000, "50000", "Those that one RP told of, by one peer."),
+		number("max-rps-per-flow", func(v *conf) *int { return &v.MaxRPsPerFlow }, 1, 1000, "8", "RPs by which one peer tells of one source in one group."),
 		number("max-rps", func(v *conf) *int { return &v.MaxRPs }, 1, 1_000_000, "20000", "RPs of other domains that are known."),
 		number("max-rps-per-peer", func(v *conf) *int { return &v.MaxRPsPerPeer }, 1, 1_000_000, "5000", "Of these, those that one peer was the first to name."),
 	}

@@ -214,6 +214,21 @@ func TestReader(t *testing.T) {
 		}
 		check(pieces)
 	}
+	// Whatever a peer says of its length, a TLV that comes an octet at a time makes no work that grows with what has come.
+	long := wire.Reader{}
+	long.Feed([]byte{200, 0xff, 0xff})
+	if b, err := long.Next(); b != nil || err != nil {
+		t.Fatalf("%x, %v", b, err)
+	}
+	one := []byte{7}
+	if n := testing.AllocsPerRun(0xffff-4, func() { // and once before
+		long.Feed(one)
+		if b, err := long.Next(); (b == nil) != (long.Waiting() > 0) || err != nil {
+			t.Fatalf("%d octets, %v, %d wait", len(b), err, long.Waiting())
+		}
+	}); n >= 1 || long.Waiting() != 0 {
+		t.Errorf("%v allocations an octet, %d octets wait", n, long.Waiting())
+	}
 	var r wire.Reader
 	r.Feed([]byte{4, 0, 3, 1, 0, 1, 9})
 	if b, err := r.Next(); len(b) != 3 || err != nil {
