@@ -6,11 +6,16 @@
 //   - hosts_test.go: Linux hosts as members, of every version of IGMP and MLD
 //   - wire_test.go: every message that grove can send, on the wire, but those of dense mode and DVMRP, which their labs have
 //     there
+//   - mbgp_test.go: multicast routes (BGP SAFI 2), with another grove, FRR and BIRD
+//   - msdp_test.go: domains joined by MSDP, one of grove and one of FRR
 //   - mrinfo_test.go: grove mrinfo, and the answers to it
 //   - lab_test.go: a lab under test
-//   - frr: FRR as a program of a lab, and its vty
+//   - frr, bird: FRR and BIRD as programs of a lab, and what one asks them by
 //
 // # Known gaps
 //
 // FRR of Debian 12 is built without pim6d, so IPv6 is among groves, Linux hosts and tshark alone.
+//
+// FRR 8.4.4 keeps multicast routes in its MRIB and does not use them: "show ip rpf ADDRESS" answers from the unicast routes in every
+// look-up mode, and pimd joins by unicast next hops. That RPF follows the multicast routes is seen of grove alone.
 package interop

@@ -175,7 +175,7 @@ func (l *lab) states() string {
 	}
 	for node, f := range l.frr {
 		fmt.Fprintf(&b, "%s is FRR:\n", node)
-		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info"} {
+		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info", "show ip msdp peer", "show ip msdp sa"} {
 			out, err := f.VTY("pimd", command)
 			fmt.Fprintf(&b, "%s# %s\n%s%v\n", node, command, out, err)
 		}

@@ -150,6 +150,12 @@ type state struct {
 // state returns the state of (S,G), or of (*,G) for the source "*"; nil if there is none.
 func (l *lab) state(node, source string) *state {
 	l.t.Helper()
+	return l.stateOf(node, source, group)
+}
+
+// stateOf is state, of any group.
+func (l *lab) stateOf(node, source, group string) *state {
+	l.t.Helper()
 	if l.frr[node] == nil {
 		m := l.mroute(node, source, group)
 		if m == nil {

@@ -38,14 +38,15 @@ type daemon struct {
 }
 
 // New reads the file of a router: the configurations of its daemons one after the other, each behind a line of
-// "!daemon NAME".
-func New(t testing.TB, file string) *Router {
+// "!daemon NAME". replace are texts and what is there in their place, in pairs.
+func New(t testing.TB, file string, replace ...string) *Router {
 	t.Helper()
 	f := &Router{root: testneed.Peer(t, "frr"), config: map[string][]byte{}}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	text = []byte(strings.NewReplacer(replace...).Replace(string(text)))
 	for _, part := range bytes.Split(text, []byte("!daemon "))[1:] {
 		name, config, _ := bytes.Cut(part, []byte("\n"))
 		f.config[string(name)] = config

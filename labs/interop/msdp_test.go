@@ -1,0 +1,322 @@
+package interop
+
+import (
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	grovev1 "grove/daemon/api/grove/v1"
+	"grove/labs/interop/frr"
+	"grove/labs/script"
+)
+
+// Two domains, and what is said in them (see testdata/msdp/msdp.clab.yml): h1 of a's domain sends to groupA, of which h2 of b's
+// domain is a member, and the reverse.
+const (
+	groupA, groupB = "233.252.0.1", "233.252.0.2"
+	linkA, linkB   = "10.0.12.1", "10.0.12.2" // of the multicast link
+)
+
+// side is one of the domains: its numbers.
+type side struct{ rp, host string }
+
+// TestMSDPWithFRR: two domains, one of grove and one of FRR, joined by MSDP and MBGP. Each tells the other of its source, joins
+// the other's, and has each packet once. grove's RPF follows the multicast routes, though all unicast routes and MSDP's own
+// connection take the other link. By the order of the RPs' addresses one side or the other connects.
+func TestMSDPWithFRR(t *testing.T) {
+	one, two := side{"198.51.100.254", "198.51.100.10"}, side{"203.0.113.254", "203.0.113.10"}
+	for _, c := range []struct {
+		name, lab string
+		a, b      side
+		replace   []string
+	}{
+		{"grove connects", "interop-msdp", one, two, nil},
+		{"FRR connects", "interop-msdp2", two, one, []string{"198.51.100.", "203.0.113.", "203.0.113.", "198.51.100."}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			const dir = "testdata/msdp"
+			peers := map[string]*frr.Router{}
+			for _, node := range []string{"b", "d"} {
+				peers[node] = frr.New(t, dir+"/"+node+".frr", c.replace...)
+			}
+			l := startFS(t, topology(t, dir, c.lab), replaced(t, dir, c.replace), peers)
+			l.playDomains(c.a, c.b)
+		})
+	}
+}
+
+// replaced is a folder with other texts in its files, given in pairs.
+func replaced(t *testing.T, dir string, texts []string) fs.FS {
+	t.Helper()
+	r := strings.NewReplacer(texts...)
+	out := fstest.MapFS{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(dir + "/" + e.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[e.Name()] = &fstest.MapFile{Data: []byte(r.Replace(string(data)))}
+	}
+	return out
+}
+
+func (l *lab) playDomains(a, b side) {
+	l.offloadOff("h1", "eth1")
+	l.offloadOff("h2", "eth1") // FRR registers packets as they come, with half a checksum
+	grovePeer := func() *grovev1.MSDPPeer { return l.msdpPeer("a", b.rp) }
+	l.until(20*time.Second, "all are neighbors, and the RPs MSDP peers", func() string {
+		for node, want := range map[string]map[string]string{
+			"a": {"eth1": linkB, "eth2": "10.0.21.2", "eth3": strings.Replace(a.rp, ".254", ".130", 1)},
+			"b": {"eth1": linkA, "eth2": "10.0.21.1", "eth3": strings.Replace(b.rp, ".254", ".130", 1)},
+		} {
+			if d := differ(l.neighbors(node), want); d != "" {
+				return node + ": " + d
+			}
+		}
+		if s := grovePeer().State; s != "ESTABLISHED" {
+			return "grove's peer is " + s
+		}
+		return differ(l.frrPeers("b"), map[string]string{a.rp: "established"})
+	})
+	if active, want := grovePeer().Active, addr(a.rp).Less(addr(b.rp)); active != want {
+		l.t.Errorf("grove opened the connection: %t, by the addresses it is %t", active, want)
+	}
+	l.until(20*time.Second, "grove's RPF follows the multicast route", func() string {
+		return differ(l.rpf("a", b.host), linkB+" on eth1 by bgp")
+	})
+
+	borders := map[string]*sniffer{"eth1": l.sniff("a", "eth1"), "eth2": l.sniff("a", "eth2")}
+	l.do(script.Action{Join: &script.Membership{Host: "h2", Group: addr(groupA)}})
+	l.do(script.Action{Join: &script.Membership{Host: "h1", Group: addr(groupB)}})
+	l.until(10*time.Second, "the RPs have receivers", func() string {
+		for node, group := range map[string]string{"a": groupB, "b": groupA} {
+			if s := l.stateOf(node, "*", group); s == nil || !s.joined || !slices.Equal(s.out, []string{"eth3"}) {
+				return fmt.Sprintf("%s: %+v", node, s)
+			}
+		}
+		return ""
+	})
+	l.do(script.Action{Send: &script.Send{Host: "h1", Group: addr(groupA), Rate: 200, TTL: 64, Size: 200}})
+	l.do(script.Action{Send: &script.Send{Host: "h2", Group: addr(groupB), Rate: 200, TTL: 64, Size: 200}})
+
+	l.until(10*time.Second, "each RP tells the other of its source", func() string {
+		if d := differ(l.sourceActives("a"), []string{
+			fmt.Sprintf("(%s, %s) of our own", a.host, groupA),
+			fmt.Sprintf("(%s, %s) RP %s", b.host, groupB, b.rp),
+		}); d != "" {
+			return "a: " + d
+		}
+		if d := differ(l.sourceActives("b"), []string{
+			fmt.Sprintf("(%s, %s) RP %s", a.host, groupA, a.rp),
+			fmt.Sprintf("(%s, %s) of our own", b.host, groupB),
+		}); d != "" {
+			return "b: " + d
+		}
+		return ""
+	})
+	// grove joins b's source by the multicast link. FRR, of whose RPF the MRIB is no part, joins a's by the unicast one.
+	trees := []struct {
+		node, source, group string
+		want                state
+	}{
+		{"c", a.host, groupA, state{in: "eth1", out: []string{"eth2"}, joined: true, stopped: true}},
+		{"a", a.host, groupA, state{in: "eth3", out: []string{"eth2"}, joined: true}},
+		{"b", a.host, groupA, state{in: "eth2", out: []string{"eth3"}, joined: true}},
+		{"d", a.host, groupA, state{in: "eth2", out: []string{"eth1"}, joined: true}},
+		{"d", b.host, groupB, state{in: "eth1", out: []string{"eth2"}, joined: true, stopped: true}},
+		{"b", b.host, groupB, state{in: "eth3", out: []string{"eth1"}, joined: true}},
+		{"a", b.host, groupB, state{in: "eth1", out: []string{"eth3"}, joined: true}},
+		{"c", b.host, groupB, state{in: "eth2", out: []string{"eth1"}, joined: true}},
+	}
+	l.until(15*time.Second, "the trees cross the border", func() string {
+		for _, tr := range trees {
+			got := l.stateOf(tr.node, tr.source, tr.group)
+			if d := differ(got, &tr.want); d != "" {
+				return fmt.Sprintf("%s (%s, %s): %s", tr.node, tr.source, tr.group, d)
+			}
+		}
+		return ""
+	})
+	flows := []struct{ source, group, host, over, not string }{
+		{a.host, groupA, "h2", "eth2", "eth1"},
+		{b.host, groupB, "h1", "eth1", "eth2"},
+	}
+	received := func(n int) script.Received { return l.Received(flows[n].host, addr(flows[n].group)) }
+	crossed := func(n int) int { return borders[flows[n].over].count(flows[n].source, flows[n].group) }
+	arrive := func(what string, least ...int) {
+		l.t.Helper()
+		l.until(20*time.Second, what, func() string {
+			for n := range flows {
+				if s := fewer(received(n).Packets, least[n]); s != "" {
+					return flows[n].source + ": " + s
+				}
+			}
+			return ""
+		})
+	}
+	arrive("packets arrive", 100, 100)
+	var begin []script.Received
+	var before []int
+	for n, f := range flows {
+		begin, before = append(begin, received(n)), append(before, crossed(n))
+		l.t.Logf("%s: at the start %d lost, %d came twice", f.source, begin[n].Lost, begin[n].Duplicates)
+	}
+	// Longer than a Join of 2 s is held.
+	arrive("state is refreshed", begin[0].Packets+1600, begin[1].Packets+1600)
+	for n, f := range flows {
+		end := received(n)
+		if end.Lost > begin[n].Lost || end.Duplicates > 0 {
+			l.t.Errorf("%s: %d of %d lost, %d came twice", f.source, end.Lost-begin[n].Lost, end.Packets-begin[n].Packets, end.Duplicates)
+		}
+		if end.TTL != 60 {
+			l.t.Errorf("%s: TTL %d after four routers, want 60", f.source, end.TTL)
+		}
+		// The counts are not of one moment.
+		if more := crossed(n) - before[n] - (end.Packets - begin[n].Packets); more < -50 || more > 50 {
+			l.t.Errorf("%s: %d more packets crossed the border than arrived", f.source, more)
+		}
+		if n := borders[f.not].count(f.source, f.group); n > 0 {
+			l.t.Errorf("%s: %d packets crossed by %s", f.source, n, f.not)
+		}
+	}
+	if peer := grovePeer(); peer.RpfFailures != 0 {
+		l.t.Errorf("peer-RPF refused %d entries of FRR", peer.RpfFailures)
+	}
+
+	l.do(script.Action{Leave: &script.Membership{Host: "h2", Group: addr(groupA)}})
+	l.do(script.Action{Leave: &script.Membership{Host: "h1", Group: addr(groupB)}})
+	l.until(20*time.Second, "the members have left: nothing crosses the border, and the RPs remember the sources", func() string {
+		for _, tr := range trees {
+			if s := l.stateOf(tr.node, tr.source, tr.group); s != nil && len(s.out) > 0 {
+				return fmt.Sprintf("%s still forwards (%s, %s): %+v", tr.node, tr.source, tr.group, *s)
+			}
+		}
+		for node, want := range map[string]int{"a": 2, "b": 2} {
+			if got := l.sourceActives(node); len(got) != want {
+				return fmt.Sprintf("%s: %v", node, got)
+			}
+		}
+		return ""
+	})
+	for _, node := range []string{"a", "c"} {
+		if list := l.refused(node); len(list) > 0 {
+			l.t.Errorf("%s has refused messages of its neighbors: %v", node, list)
+		}
+	}
+	l.finish()
+	// Each told of its own, and of nothing else: what one told was not sent back.
+	l.told(
+		fmt.Sprintf("%s to %s: (%s, %s) RP %s", a.rp, b.rp, a.host, groupA, a.rp),
+		fmt.Sprintf("%s to %s: (%s, %s) RP %s", b.rp, a.rp, b.host, groupB, b.rp),
+	)
+}
+
+// told checks which Source-Actives were on the wire, as tshark reads them.
+func (l *lab) told(want ...string) {
+	l.t.Helper()
+	const rp, groups, sources = "msdp.sa.rp_addr", "msdp.sa.group_addr", "msdp.sa.src_addr"
+	args := []string{"-r", l.capture, "-Y", "msdp.type == 1", "-T", "fields"}
+	for _, f := range []string{"ip.src", "ip.dst", rp, groups, sources} {
+		args = append(args, "-e", f)
+	}
+	out, err := exec.Command("tshark", args...).Output()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		for i, first := range f[:3] { // what follows is of the encapsulated packet, or of another message
+			f[i], _, _ = strings.Cut(first, ",")
+		}
+		source := strings.Split(f[4], ",")
+		for i, group := range strings.Split(f[3], ",") {
+			got[fmt.Sprintf("%s to %s: (%s, %s) RP %s", f[0], f[1], source[i], group, f[2])] = true
+		}
+	}
+	slices.Sort(want)
+	if d := differ(slices.Sorted(maps.Keys(got)), want); d != "" {
+		l.t.Errorf("Source-Actives on the wire: %s", d)
+	}
+}
+
+// msdpPeer returns a peer of a groved.
+func (l *lab) msdpPeer(node, address string) *grovev1.MSDPPeer {
+	l.t.Helper()
+	peers := ask(l, l.Client(node).ListMSDPPeers, &grovev1.ListMSDPPeersRequest{Address: address}).Peers
+	if len(peers) != 1 {
+		l.t.Fatalf("%s has %d peers %s", node, len(peers), address)
+	}
+	return peers[0]
+}
+
+// frrPeers returns the states of the MSDP peers of FRR.
+func (l *lab) frrPeers(node string) map[string]string {
+	l.t.Helper()
+	states := map[string]string{}
+	for address, p := range show[map[string]struct{ State string }](l, node, "show ip msdp peer") {
+		states[address] = p.State
+	}
+	return states
+}
+
+// sourceActives returns what a router knows of sources, by group and source: "(S, G) RP a" of other domains, "(S, G) of our own".
+func (l *lab) sourceActives(node string) []string {
+	l.t.Helper()
+	type entry struct{ source, group, rp string } // rp "": our own
+	var list []entry
+	if l.frr[node] == nil {
+		for _, s := range ask(l, l.Client(node).ListMSDPSourceActives, &grovev1.ListMSDPSourceActivesRequest{}).SourceActives {
+			e := entry{s.Source, s.Group, s.Rp}
+			if s.Own {
+				e.rp = ""
+			}
+			list = append(list, e)
+		}
+	} else {
+		type sa struct{ Source, Group, RP, Local string }
+		for _, sources := range show[map[string]map[string]sa](l, node, "show ip msdp sa") {
+			for _, s := range sources {
+				e := entry{s.Source, s.Group, s.RP}
+				if s.Local == "yes" {
+					e.rp = ""
+				}
+				list = append(list, e)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b entry) int {
+		return strings.Compare(a.group+" "+a.source+" "+a.rp, b.group+" "+b.source+" "+b.rp)
+	})
+	var texts []string
+	for _, e := range list {
+		who := "of our own"
+		if e.rp != "" {
+			who = "RP " + e.rp
+		}
+		texts = append(texts, fmt.Sprintf("(%s, %s) %s", e.source, e.group, who))
+	}
+	return texts
+}
+
+// rpf says where an address is to a groved: "10.0.12.2 on eth1 by bgp".
+func (l *lab) rpf(node, address string) string {
+	l.t.Helper()
+	p := ask(l, l.Client(node).GetRPF, &grovev1.GetRPFRequest{Address: address}).Paths[0]
+	if !p.Reachable {
+		return "unreachable"
+	}
+	return fmt.Sprintf("%s on %s by %s", p.Hops[0].Gateway, p.Hops[0].Interface, p.Origin)
+}
