@@ -13,7 +13,8 @@ import (
 )
 
 // TestPeerRPF compares the machine with a slow reading of RFC 3618, section 10.1.3: for each rule in turn, which of the established
-// peers it makes N, and then what becomes of a message from each of them.
+// peers it makes N, and then what becomes of a message from each of them; and again whenever something changed on which that
+// depends.
 func TestPeerRPF(t *testing.T) {
 	rules := map[string]int{}
 	for seed := range uint64(600) {
@@ -46,8 +47,9 @@ func TestPeerRPF(t *testing.T) {
 		someone := func() netip.Addr {
 			return pick(rng, w.cfg.Peers[rng.IntN(len(w.cfg.Peers))].Address, addr("10.7.7.7"))
 		}
-		for _, bits := range []int{8, 15, 32} {
-			if rng.IntN(4) == 0 {
+		for _, n := range rng.Perm(3) {
+			bits := []int{8, 15, 32}[n]
+			if rng.IntN(2) == 0 {
 				w.cfg.StaticRPF = append(w.cfg.StaticRPF, msdp.StaticRPF{RPs: netip.PrefixFrom(addr("10.255.0.1"), bits).Masked(), Peer: someone()})
 			}
 		}
@@ -60,56 +62,61 @@ func TestPeerRPF(t *testing.T) {
 			}
 		}
 		rp := pick(rng, addr("10.255.0.1"), addr("10.254.0.1"), someone())
-		path := engine.Path{Addr: rp, Prefix: netip.PrefixFrom(rp, 24).Masked()}
-		if own := w.paths[rp]; own.BGP != nil {
-			path = own // the RP is a peer of which BGP knows
-		} else {
-			switch rng.IntN(6) {
-			case 0: // unreachable
-			case 1:
-				path.Local = !slices.ContainsFunc(w.cfg.Peers, func(p msdp.PeerConfig) bool { return p.Address == rp })
-			case 2:
-				path.Origin, path.Hops = "ospf", []engine.NextHop{{If: 2, Gateway: someone()}, {If: 3, Gateway: someone()}}
-			default:
-				path.Hops = []engine.NextHop{{If: 2, Gateway: someone()}}
-				path.BGP = &engine.BGPPath{NextHop: someone(), Neighbor: someone(), Internal: rng.IntN(2) == 0}
-				for range rng.IntN(3) {
-					path.BGP.ASPath = append(path.BGP.ASPath, pick(rng, uint32(65001), 65002, 65003))
-				}
-			}
+		path := w.paths[rp]
+		if path.BGP == nil { // else the RP is a peer of which BGP knows
+			path = randomPath(rng, w, rp, someone)
 		}
 		w.paths[rp] = path
 		if w.track[rp] {
 			w.event(path)
 		}
-		rule, want := slowReading(w.cfg, up, asOf, rp, path)
-		rules[rule]++
-		for _, p := range w.cfg.Peers {
-			if !slices.ContainsFunc(up, func(o msdp.PeerConfig) bool { return o.Address == p.Address }) {
-				continue
-			}
-			source := addr("10.1.0.0").Next()
-			for range p.Address.As4()[3] {
-				source = source.Next()
-			}
-			w.send(p.Address, &wire.SourceActive{RP: rp, Entries: []wire.Entry{{Source: source, Group: addr("225.1.1.1"), PrefixLen: 32}}})
-			var got bool
-			for _, e := range w.m.Step(w.now, engine.Query{What: "sa-cache"}) {
-				for _, s := range e.(engine.Answer).Value.([]msdp.SAShow) {
-					got = got || s.Key.Source == source
+		rules[judge(t, w, rng, seed, 0, up, asOf, rp)]++
+		// What the choice depends on changes under it: peers come and go, the route, the configuration, where BGP says that a peer is.
+		for round := 1; round <= 4; round++ {
+			n := rng.IntN(len(w.cfg.Peers))
+			a := w.cfg.Peers[n].Address
+			switch rng.IntN(6) {
+			case 0:
+				if w.open[w.peers[a]] {
+					id := w.peers[a]
+					delete(w.open, id)
+					w.event(engine.StreamClosed{ID: id, Err: "gone"})
+				} else if w.dial[w.peers[a]] || w.listens(a) {
+					w.connect(a)
+				}
+			case 1:
+				if own := w.paths[rp]; own.BGP == nil || !slices.ContainsFunc(w.cfg.Peers, func(p msdp.PeerConfig) bool { return p.Address == rp }) {
+					path := randomPath(rng, w, rp, someone)
+					w.paths[rp] = path
+					if w.track[rp] {
+						w.event(path)
+					}
+				}
+			case 2:
+				w.cfg.Peers = slices.Clone(w.cfg.Peers)
+				p := &w.cfg.Peers[n]
+				p.MeshGroup, p.Default = pick(rng, "", "", "a"), rng.IntN(2) == 0
+				w.event(engine.Configure{Config: w.cfg})
+			case 3:
+				w.cfg.StaticRPF = []msdp.StaticRPF{{RPs: netip.PrefixFrom(rp, pick(rng, 8, 32)).Masked(), Peer: a}}
+				w.event(engine.Configure{Config: w.cfg})
+			case 4:
+				w.cfg.OriginatorID = pick(rng, netip.Addr{}, netip.Addr{}, rp)
+				w.event(engine.Configure{Config: w.cfg})
+			case 5:
+				if as := pick(rng, uint32(65001), 65002); w.cfg.Peers[n].AS == 0 && a != rp {
+					asOf[a] = as
+					w.paths[a] = engine.Path{Addr: a, BGP: &engine.BGPPath{ASPath: []uint32{65009, as}}}
+					w.event(w.paths[a])
 				}
 			}
-			accepted := rule != "self" && (p.MeshGroup != "" || want == p.Address)
-			if got != accepted {
-				t.Fatalf("seed %d: from %v: accepted %v; RPF peer %v by %s\n%+v\n%+v %+v", seed, p.Address, got, want, rule, w.cfg.Peers, path, path.BGP)
-			}
-		}
-		for _, e := range w.m.Step(w.now, engine.Query{What: "rpf", Arg: rp.String()}) {
-			if a, ok := e.(engine.Answer); ok {
-				if v := a.Value.(msdp.RPFShow); v.RPFPeer != want {
-					t.Fatalf("seed %d: explains that the RPF peer is %v, want %v by %s", seed, v.RPFPeer, want, rule)
+			up = nil
+			for _, p := range w.cfg.Peers {
+				if w.open[w.peers[p.Address]] {
+					up = append(up, p)
 				}
 			}
+			rules[judge(t, w, rng, seed, round, up, asOf, rp)]++
 		}
 	}
 	for _, r := range []string{"self", "i", "ii", "iii", "iv", "v", "default", "only", "none"} {
@@ -119,9 +126,86 @@ func TestPeerRPF(t *testing.T) {
 	}
 }
 
+// randomPath is what rib may say of an RP.
+func randomPath(rng *rand.Rand, w *world, rp netip.Addr, someone func() netip.Addr) engine.Path {
+	path := engine.Path{Addr: rp, Prefix: netip.PrefixFrom(rp, 24).Masked()}
+	switch rng.IntN(6) {
+	case 0: // unreachable
+	case 1:
+		path.Local = !slices.ContainsFunc(w.cfg.Peers, func(p msdp.PeerConfig) bool { return p.Address == rp })
+	case 2:
+		path.Origin, path.Hops = "ospf", []engine.NextHop{{If: 2, Gateway: someone()}, {If: 3, Gateway: someone()}}
+	default:
+		path.Hops = []engine.NextHop{{If: 2, Gateway: someone()}}
+		path.BGP = &engine.BGPPath{NextHop: someone(), Neighbor: someone(), Internal: rng.IntN(2) == 0}
+		for range rng.IntN(3) {
+			path.BGP.ASPath = append(path.BGP.ASPath, pick(rng, uint32(65001), 65002, 65003))
+		}
+	}
+	return path
+}
+
+// judge compares the machine with the slow reading and returns the rule that the latter finds: what becomes of a message from
+// each peer that is up, and what is explained.
+func judge(t *testing.T, w *world, rng *rand.Rand, seed uint64, round int, up []msdp.PeerConfig, asOf map[netip.Addr]uint32, rp netip.Addr) string {
+	t.Helper()
+	path := w.paths[rp]
+	rule, want := slowReading(w.cfg, up, asOf, rp, path)
+	verdicts := map[netip.Addr]bool{}
+	for n, p := range up {
+		source := nth(addr("10.1.0.0"), round<<8|n)
+		w.send(p.Address, &wire.SourceActive{RP: rp, Entries: []wire.Entry{{Source: source, Group: addr("225.1.1.1"), PrefixLen: 32}}})
+		var got bool
+		for _, e := range w.m.Step(w.now, engine.Query{What: "sa-cache"}) {
+			for _, s := range e.(engine.Answer).Value.([]msdp.SAShow) {
+				got = got || s.Key.Source == source
+			}
+		}
+		verdicts[p.Address] = rule != "self" && (p.MeshGroup != "" || want == p.Address)
+		if got != verdicts[p.Address] {
+			t.Fatalf("seed %d, round %d: from %v: accepted %v; RPF peer %v by %s\n%+v\n%+v %+v", seed, round, p.Address, got, want, rule,
+				w.cfg.Peers, path, path.BGP)
+		}
+	}
+	var said []engine.Effect
+	for _, ev := range []engine.Event{engine.Query{What: "rpf", Arg: rp.String()}, path} { // which asks rib if it was not asked yet
+		said = append(said, slices.Clone(w.m.Step(w.now, ev))...)
+	}
+	w.track[rp] = true
+	explained := false
+	for _, e := range said {
+		a, ok := e.(engine.Answer)
+		if !ok {
+			continue
+		}
+		explained = true
+		x := a.Value.(msdp.RPFShow)
+		if x.RPFPeer != want || ruleNames[rule] != x.Rule {
+			t.Fatalf("seed %d, round %d: explains that the RPF peer is %v by %q, want %v by %s", seed, round, x.RPFPeer, x.Rule, want, rule)
+		}
+		for _, p := range x.Peers {
+			accepts, isUp := verdicts[p.Peer]
+			if p.Established != isUp || isUp && p.Accepted != accepts {
+				t.Fatalf("seed %d, round %d: explains of %v: %+v, want accepted %v", seed, round, p.Peer, p, accepts)
+			}
+		}
+	}
+	if !explained {
+		t.Fatalf("seed %d, round %d: nothing is explained", seed, round)
+	}
+	return rule
+}
+
+// ruleNames are the rules as they are explained.
+var ruleNames = map[string]string{
+	"self": "the RP is this router", "i": "(i) the peer is the RP", "ii": "(ii) the peer is the EBGP next hop",
+	"iii": "(iii) the peer advertised the route or is the next hop", "iv": "(iv) the peer is in the closest AS", "v": "(v) static RPF peer",
+	"default": "default peer", "only": "only peer", "none": "no rule",
+}
+
 // slowReading returns the RPF neighbor and the rule by which it is that.
 func slowReading(cfg msdp.Config, up []msdp.PeerConfig, asOf map[netip.Addr]uint32, rp netip.Addr, path engine.Path) (string, netip.Addr) {
-	if path.Local {
+	if path.Local || rp == cfg.OriginatorID {
 		return "self", netip.Addr{}
 	}
 	bgp := path.BGP
