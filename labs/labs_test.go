@@ -130,6 +130,10 @@ var chance = map[string][]string{
 	"03-pim-dm": {"upstream", "downstream", "assert"},
 	"13-border": {"upstream", "downstream", "route"},
 
+	// Which of the storm's sources are the first; and whether the first-hop router sees the Register-Stop or the Join of another
+	// domain first.
+	"08-interdomain": {"SA", "upstream (S,G)", "SPTbit"},
+
 	"14-anycast-rp": {"upstream (S,G)", "downstream (S,G)", "SPTbit"},
 }
 

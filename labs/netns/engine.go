@@ -329,7 +329,7 @@ func (e *Engine) Router(ctx context.Context, name string, family engine.Family) 
 	return script.Ask(ctx, name, n.client, family)
 }
 
-// Client returns a client of the groved on a node.
+// Client implements script.Engine: nil if no groved runs on the node.
 func (e *Engine) Client(node string) grovev1connect.RouterServiceClient { return e.nodes[node].client }
 
 // In runs f in the namespace of a node: sockets and processes that f makes belong to it.

@@ -35,6 +35,7 @@ type evaluator struct {
 	ctx    context.Context
 	engine Engine
 	topo   *Topology
+	script *Script
 	since  mark
 }
 
@@ -74,6 +75,18 @@ func (e *evaluator) check(c *Check) (Finding, error) {
 		return e.received(c.Received), nil
 	case c.Links != nil:
 		return e.links(c.Links), nil
+	case c.BGP != nil:
+		return e.bgp(c.BGP)
+	case c.RPF != nil:
+		return e.rpfCheck(c.RPF)
+	case c.MSDPPeer != nil:
+		return e.msdpPeer(c.MSDPPeer)
+	case c.SA != nil:
+		return e.sourceActive(c.SA)
+	case c.PeerRPF != nil:
+		return e.peerRPF(c.PeerRPF)
+	case c.Warning != nil:
+		return e.warning(c.Warning), nil
 	default:
 		return e.transition(c.Transition), nil
 	}
@@ -312,6 +325,10 @@ func (e *evaluator) received(c *ReceivedCheck) Finding {
 		f.True = f.True && r.Duplicates <= *c.Duplicates
 		words = append(words, fmt.Sprintf("at most %d duplicates", *c.Duplicates))
 	}
+	if c.NewLost != nil {
+		f.True = f.True && r.Lost-before.Lost <= *c.NewLost
+		words = append(words, fmt.Sprintf("lost at most %d more", *c.NewLost))
+	}
 	if c.NewDuplicates != nil {
 		f.True = f.True && r.Duplicates-before.Duplicates <= *c.NewDuplicates
 		words = append(words, fmt.Sprintf("at most %d new duplicates", *c.NewDuplicates))
@@ -325,6 +342,23 @@ func (e *evaluator) received(c *ReceivedCheck) Finding {
 	}
 	f.Check = c.Host + " " + strings.Join(words, ", ")
 	return f
+}
+
+func (e *evaluator) warning(c *WarningCheck) Finding {
+	f := Finding{Check: fmt.Sprintf("%s warns: %s", c.Node, c.Text), Found: "it did not"}
+	for _, w := range e.engine.Warnings() {
+		if c.matches(w) {
+			f.True, f.Found = true, w
+			break
+		}
+	}
+	return f
+}
+
+// matches says whether a warning, as an engine words it, is the one.
+func (c *WarningCheck) matches(w string) bool {
+	_, said, _ := strings.Cut(w, " "+c.Node+": ")
+	return strings.Contains(said, c.Text)
 }
 
 func (e *evaluator) transition(c *TransitionCheck) Finding {

@@ -6,8 +6,9 @@
 //
 //   - topology.go: the part of containerlab's topology file that a lab uses
 //   - script.go: script.yml: Script, Step, Action, Check, and their reading
+//   - bgp.go: what BGP brings the routers, which the simulator is told
 //   - engine.go: what an engine must be able to do; state.go: what it asks of a router, by the management API
-//   - check.go: what is true; links.go: of the links, what they carried
+//   - check.go: what is true; links.go: of the links, what they carried; interdomain.go: of MSDP and the routes of BGP
 //   - run.go: one run, step by step, and its Result
 //   - print.go: what the person sees
 //

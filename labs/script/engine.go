@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/internal/engine"
 )
 
@@ -21,6 +22,8 @@ type Engine interface {
 	Wait(ctx context.Context, within time.Duration, done func() bool) (bool, error)
 	// Router returns what a router has now, for checks.
 	Router(ctx context.Context, node string, family engine.Family) (RouterState, error)
+	// Client returns the management API of a router, nil if the node is none.
+	Client(node string) grovev1connect.RouterServiceClient
 	// Received returns what a host has received of a group since it joined.
 	Received(host string, group netip.Addr) Received
 	// CountCrossings begins to note which links carry data packets; Crossings returns what was noted since, in the order of
@@ -30,7 +33,7 @@ type Engine interface {
 	// Transitions returns all transitions since the start: those of one node in order, those of several as they came.
 	Transitions() []Transition
 	// Warnings returns what went wrong without making a check false: what the routers wrote into their logs as a
-	// warning or worse, and faults that the engine saw.
+	// warning or worse, and faults that the engine saw: "1.234s NODE: text".
 	Warnings() []string
 	// Close ends the nodes and leaves nothing behind.
 	Close() error

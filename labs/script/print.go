@@ -14,10 +14,13 @@ type Printer struct {
 	Out io.Writer
 	// Quiet leaves the transitions out.
 	Quiet bool
+
+	silent bool // for this step
 }
 
 // Step implements Watcher.
 func (p *Printer) Step(number, of int, step *Step) {
+	p.silent = p.Quiet || step.Quiet
 	fmt.Fprintf(p.Out, "\n[%d/%d] %s\n", number, of, step.Name)
 	for _, a := range step.Do {
 		fmt.Fprintf(p.Out, "  > %s\n", a)
@@ -26,7 +29,7 @@ func (p *Printer) Step(number, of int, step *Step) {
 
 // Transition implements Watcher.
 func (p *Printer) Transition(t Transition) {
-	if p.Quiet {
+	if p.silent {
 		return
 	}
 	fmt.Fprintf(p.Out, "  %s\n", t)
@@ -94,9 +97,9 @@ func (a Action) String() string {
 	case a.Leave != nil:
 		return a.Leave.Host + " leaves " + channel(a.Leave)
 	case a.Send != nil:
-		return fmt.Sprintf("%s sends to %v, %d packets a second", a.Send.Host, a.Send.Group, a.Send.Rate)
+		return fmt.Sprintf("%s sends to %s, %d packets a second", a.Send.Host, a.Send.groups(), a.Send.Rate)
 	case a.Stop != nil:
-		return fmt.Sprintf("%s stops sending to %v", a.Stop.Host, a.Stop.Group)
+		return fmt.Sprintf("%s stops sending to %s", a.Stop.Host, a.Stop.groups())
 	case a.Cut != "":
 		return "the link " + a.Cut + " fails"
 	case a.Reload != nil:
@@ -104,6 +107,13 @@ func (a Action) String() string {
 	default:
 		return "the link " + a.Heal + " heals"
 	}
+}
+
+func (s *Send) groups() string {
+	if s.Groups > 1 {
+		return fmt.Sprintf("%d groups from %v on", s.Groups, s.Group)
+	}
+	return s.Group.String()
 }
 
 func channel(m *Membership) string {

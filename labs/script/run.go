@@ -70,7 +70,7 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 	for i := range s.Steps {
 		step := &s.Steps[i]
 		w.Step(i+1, len(s.Steps), step)
-		r, err := runStep(ctx, t, step, e, func() {
+		r, err := runStep(ctx, t, s, step, e, func() {
 			// What several routers did since the last look came in any order: sort it by time.
 			fresh := slices.Clone(e.Transitions()[shown:])
 			shown += len(fresh)
@@ -83,7 +83,7 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 			return result, err
 		}
 		result.Steps = append(result.Steps, *r)
-		eval := &evaluator{ctx: ctx, engine: e, topo: t}
+		eval := &evaluator{ctx: ctx, engine: e, topo: t, script: s}
 		for _, flow := range step.Show {
 			edges, err := eval.edges(flow)
 			if err != nil {
@@ -93,13 +93,25 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 		}
 		w.StepDone(r)
 	}
-	result.Warnings = e.Warnings()
+	result.Warnings = slices.DeleteFunc(slices.Clone(e.Warnings()), s.wants)
 	return result, nil
 }
 
-func runStep(ctx context.Context, t *Topology, step *Step, e Engine, report func()) (*StepResult, error) {
+// wants says whether a check of the script is about that warning.
+func (s *Script) wants(warning string) bool {
+	for i := range s.Steps {
+		for _, list := range [][]Check{s.Steps[i].Until, s.Steps[i].Check} {
+			if slices.ContainsFunc(list, func(c Check) bool { return c.Warning != nil && c.Warning.matches(warning) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func runStep(ctx context.Context, t *Topology, s *Script, step *Step, e Engine, report func()) (*StepResult, error) {
 	r := &StepResult{Name: step.Name, Start: e.Now()}
-	eval := &evaluator{ctx: ctx, engine: e, topo: t, since: mark{
+	eval := &evaluator{ctx: ctx, engine: e, topo: t, script: s, since: mark{
 		at:          e.Now(),
 		transitions: len(e.Transitions()),
 		received:    map[hostGroup]Received{},
@@ -112,8 +124,10 @@ func runStep(ctx context.Context, t *Topology, step *Step, e Engine, report func
 		}
 	}
 	for _, a := range step.Do {
-		if err := e.Do(ctx, a); err != nil {
-			return nil, err
+		for _, one := range a.each() {
+			if err := e.Do(ctx, one); err != nil {
+				return nil, err
+			}
 		}
 	}
 	var fault error

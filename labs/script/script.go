@@ -16,6 +16,8 @@ import (
 type Script struct {
 	Title string `yaml:"title"`
 	Steps []Step `yaml:"steps"`
+
+	bgp map[string][]BGPRoute // what BGP brings the routers, by node
 }
 
 // Step is a few actions and the checks that become true by them.
@@ -26,6 +28,8 @@ type Step struct {
 	Check  []Check       `yaml:"check"`  // then these must be true as well
 	Within time.Duration `yaml:"within"` // the longest that until may take; default 10 s
 	Show   []Flow        `yaml:"show"`   // draw the tree of these at the end of the step
+	// Quiet leaves the step's transitions out of what is printed: there are hundreds.
+	Quiet bool `yaml:"quiet"`
 }
 
 // defaultWithin is how long a step may take if it does not say.
@@ -70,12 +74,16 @@ type Membership struct {
 
 // Send is a host that sends to a group until it is stopped.
 type Send struct {
-	Host  string     `yaml:"host"`
-	Group netip.Addr `yaml:"group"`
-	Rate  int        `yaml:"rate"` // packets a second
-	TTL   int        `yaml:"ttl"`  // default 64
-	Size  int        `yaml:"size"` // bytes of the IP packet; default 100
+	Host   string     `yaml:"host"`
+	Group  netip.Addr `yaml:"group"`
+	Groups int        `yaml:"groups"` // so many, in a row from group on; default 1
+	Rate   int        `yaml:"rate"`   // packets a second, to each
+	TTL    int        `yaml:"ttl"`    // default 64
+	Size   int        `yaml:"size"`   // bytes of the IP packet; default 100
 }
+
+// maxGroups is how many groups one action may send to.
+const maxGroups = 1000
 
 // Check is one thing that must be true. Exactly one field is set.
 type Check struct {
@@ -87,6 +95,19 @@ type Check struct {
 	Received   *ReceivedCheck   `yaml:"received"`
 	Transition *TransitionCheck `yaml:"transition"`
 	Links      *LinksCheck      `yaml:"links"`
+	BGP        *BGPCheck        `yaml:"bgp"`
+	RPF        *RPFCheck        `yaml:"rpf"`
+	MSDPPeer   *MSDPPeerCheck   `yaml:"msdp-peer"`
+	SA         *SACheck         `yaml:"sa"`
+	PeerRPF    *PeerRPFCheck    `yaml:"peer-rpf"`
+	Warning    *WarningCheck    `yaml:"warning"`
+}
+
+// WarningCheck: a router has written a warning into its log that holds this text. Such warnings are what the lab wants: they
+// do not count as those of the run.
+type WarningCheck struct {
+	Node string `yaml:"node"`
+	Text string `yaml:"text"`
 }
 
 // NeighborsCheck: a router has exactly so many neighbors of a family, of PIM or two-way ones of DVMRP, and these run on all
@@ -135,6 +156,8 @@ type ReceivedCheck struct {
 	New        int        `yaml:"new"`        // packets since the step began
 	Lost       *int       `yaml:"lost"`       // at most; not said: any
 	Duplicates *int       `yaml:"duplicates"` // at most; not said: any
+	// NewLost is how many may have been lost since the step began; not said: any.
+	NewLost *int `yaml:"new-lost"`
 	// NewDuplicates is how many duplicates may have come since the step began; not said: any.
 	NewDuplicates *int `yaml:"new-duplicates"`
 	// FirstWithin is the longest time from the join to the first packet: of a graft, if the source was sending.
@@ -176,6 +199,9 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 	var s Script
 	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if s.bgp, err = ReadBGP(dir, t); err != nil {
+		return nil, err
 	}
 	var faults []error
 	fault := func(step int, format string, args ...any) {
@@ -221,16 +247,33 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 			if a.Send != nil && a.Send.Size == 0 {
 				a.Send.Size = defaultSize
 			}
+			for _, many := range []*Send{a.Send, a.Stop} {
+				if many != nil && many.Groups == 0 {
+					many.Groups = 1
+				}
+				if many != nil && (many.Groups < 1 || many.Groups > maxGroups) {
+					fault(i, "groups %d: expected 1 to %d", many.Groups, maxGroups)
+				}
+			}
 			if a.Send != nil && (a.Send.Rate < 1 || a.Send.Rate > 10000) {
 				fault(i, "send: rate %d: expected 1 to 10000 packets a second", a.Send.Rate)
 			}
 		}
 		for _, c := range append(append([]Check(nil), step.Until...), step.Check...) {
 			if n := c.count(); n != 1 {
-				fault(i, "a check is one of neighbors, entry, gone, tree, received, transition, links; found %d", n)
+				fault(i, "a check is one of neighbors, route, entry, gone, tree, received, transition, links, bgp, rpf, msdp-peer, sa, peer-rpf, warning; found %d", n)
 			}
 			if node := c.node(); node != "" && !nodes[node] {
 				fault(i, "there is no node %q in the topology", node)
+			}
+			if c.BGP != nil && len(s.bgp[c.BGP.Node]) == 0 {
+				fault(i, "bgp: %s has no routes of BGP: expected some in %s", c.BGP.Node, bgpFile)
+			}
+			if c.SA != nil && (!c.SA.Source.IsValid() || !c.SA.Group.IsValid()) && (c.SA.Count == nil || !c.SA.RP.IsValid()) {
+				fault(i, "sa: expected source and group, or rp and count")
+			}
+			if c.Warning != nil && c.Warning.Text == "" {
+				fault(i, "warning: expected text: a part of what the log says")
 			}
 			if c.Links != nil {
 				if wrong := c.Links.fault(t); wrong != "" {
@@ -292,9 +335,31 @@ func (a *Action) target() (string, netip.Addr) {
 	return "", netip.Addr{}
 }
 
+// each returns the action for each of its groups.
+func (a Action) each() []Action {
+	of := a.Send
+	if of == nil {
+		of = a.Stop
+	}
+	if of == nil {
+		return []Action{a}
+	}
+	var list []Action
+	for group := of.Group; len(list) < max(of.Groups, 1); group = group.Next() {
+		one := *of
+		one.Group = group
+		if a.Send != nil {
+			list = append(list, Action{Send: &one})
+		} else {
+			list = append(list, Action{Stop: &one})
+		}
+	}
+	return list
+}
+
 func (c *Check) count() int {
 	return truths(c.Neighbors != nil, c.Route != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil,
-		c.Links != nil)
+		c.Links != nil, c.BGP != nil, c.RPF != nil, c.MSDPPeer != nil, c.SA != nil, c.PeerRPF != nil, c.Warning != nil)
 }
 
 func (c *Check) node() string {
@@ -311,6 +376,18 @@ func (c *Check) node() string {
 		return c.Received.Host
 	case c.Transition != nil:
 		return c.Transition.Node
+	case c.BGP != nil:
+		return c.BGP.Node
+	case c.RPF != nil:
+		return c.RPF.Node
+	case c.MSDPPeer != nil:
+		return c.MSDPPeer.Node
+	case c.SA != nil:
+		return c.SA.Node
+	case c.PeerRPF != nil:
+		return c.PeerRPF.Node
+	case c.Warning != nil:
+		return c.Warning.Node
 	}
 	return ""
 }

@@ -43,8 +43,8 @@
 //
 // # Known gaps
 //
-//   - BGP is not simulated: a bgp section of a configuration is read and ignored, and multicast routes are those of
-//     multicast-routes and DVMRP. The kernel engine runs the real sessions.
+//   - BGP is not simulated: a bgp section of a configuration is read and ignored, and the routes of BGP are those that the
+//     simulation is told (Router.Learn), whatever happens on the links. The kernel engine runs the real sessions.
 //   - Packets take no time to be sent: links have delay and no bandwidth.
 //   - Fragments are modelled as one unit that arrives whole or not at all (Sim.transmit says which packets are
 //     fragmented, dropped, or a fault).

@@ -140,6 +140,7 @@ func (n *Node) start() {
 	n.started = true
 	if n.router != nil {
 		n.router.configure()
+		n.router.tellLearned()
 	}
 	n.refreshTunnels()
 	for _, p := range n.ports {

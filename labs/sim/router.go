@@ -23,6 +23,7 @@ type Router struct {
 	ports   [2][engine.MaxVIFs]*Port // by family and VIF
 	groups  map[hostGroup]struct{}
 	routes  []route // what the machines were told, in order of prefix and metric
+	learned []engine.MRIBRoute
 
 	// Streams (stream.go).
 	life      int // how often it was started
@@ -132,7 +133,32 @@ func (r *Router) Configure(c *config.Config) {
 		}
 	}
 	r.configure()
+	r.tellLearned()
 	r.updateRoutes()
+}
+
+// Learn gives the router the multicast routes that BGP would bring it, in place of those of before. They stay whatever becomes
+// of the links. From and To are filled in.
+func (r *Router) Learn(routes []engine.MRIBRoute) {
+	for _, old := range r.learned {
+		kept := func(n engine.MRIBRoute) bool { return n.Prefix == old.Prefix }
+		if old.Gone = true; !slices.ContainsFunc(routes, kept) && r.node.started {
+			r.feed(engine.Addressed{To: r.id(engine.RIB, engine.FamilyOf(old.Prefix.Addr())), Event: old})
+		}
+	}
+	r.learned = slices.Clone(routes)
+	for i := range r.learned {
+		r.learned[i].From = r.id(engine.BGP, engine.FamilyOf(r.learned[i].Prefix.Addr()))
+	}
+	r.tellLearned()
+}
+
+func (r *Router) tellLearned() {
+	for _, l := range r.learned {
+		if r.node.started {
+			r.feed(engine.Addressed{To: r.id(engine.RIB, engine.FamilyOf(l.Prefix.Addr())), Event: l})
+		}
+	}
 }
 
 // Shutdown lets the router say goodbye.

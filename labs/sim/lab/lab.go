@@ -69,6 +69,10 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 			e.warnings = append(e.warnings, fmt.Sprintf("%.3fs %s: %s", n.At.Seconds(), n.Node.Name(), n.Text))
 		}
 	}})
+	learned, err := script.ReadBGP(dir, topo)
+	if err != nil {
+		return nil, err
+	}
 	bridges := map[string]*script.Node{}
 	for i := range topo.Nodes {
 		n := &topo.Nodes[i]
@@ -85,11 +89,22 @@ func New(dir fs.FS, topo *script.Topology, seed uint64) (*Engine, error) {
 			continue
 		}
 		node := e.sim.AddRouter(n.Name, c, sim.RouterOptions{})
+		if c.BGP != nil {
+			node.Router().Learn(mribRoutes(learned[n.Name]))
+		}
 		e.apis[n.Name] = client(&view{e.sim, node, c})
 	}
 	e.cable(bridges)
 	e.sim.Run(0)
 	return e, nil
+}
+
+func mribRoutes(list []script.BGPRoute) []engine.MRIBRoute {
+	var routes []engine.MRIBRoute
+	for i := range list {
+		routes = append(routes, list[i].MRIBRoute())
+	}
+	return routes
 }
 
 // isHost says whether a node without protocols is a host. One on several links is a router that knows no multicast.
@@ -237,6 +252,9 @@ func (e *Engine) Router(ctx context.Context, name string, family engine.Family) 
 	}
 	return script.Ask(ctx, name, c, family)
 }
+
+// Client implements script.Engine.
+func (e *Engine) Client(node string) grovev1connect.RouterServiceClient { return e.apis[node] }
 
 // Received implements script.Engine.
 func (e *Engine) Received(host string, group netip.Addr) script.Received {
