@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 )
 
@@ -35,6 +36,9 @@ type Config struct {
 
 	// AcceptRegister limits the sources and groups for which this RP accepts Registers; empty: all.
 	AcceptRegister []RegisterFilter
+
+	// BSR is the Bootstrap mechanism (RFC 5059); nil: it does not run, its messages are counted and dropped.
+	BSR *bootstrap.Config
 
 	// MSDP says that there is an msdp machine: as an RP we tell it our active sources and the groups that have receivers, and
 	// are told the sources of other domains. When it turns true everything is said anew.
@@ -156,4 +160,5 @@ func (m *Machine) configure(c Config) {
 	for _, i := range m.interfaces() {
 		m.configureInterface(i)
 	}
+	m.configureBSR()
 }

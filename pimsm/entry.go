@@ -143,7 +143,7 @@ func (m *Machine) isSSM(g netip.Addr) bool {
 
 // rpOf returns RP(G); nil if none is known.
 func (m *Machine) rpOf(g netip.Addr) *target {
-	if best := chooseRP(m.mappings, g); best != nil {
+	if best := chooseRP(m.mappings, g); best != nil && !best.bidir {
 		return m.targets[best.rp]
 	}
 	return nil

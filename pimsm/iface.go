@@ -33,6 +33,8 @@ type iface struct {
 	oifs roll.Roll[*oif] // all per-interface state of entries
 	hops roll.Roll[*hop] // of the targets beyond
 
+	unprimed []netip.Addr // neighbors that have just come or come back (bsr.go)
+
 	pending bundles // Join/Prune messages to be sent at Settled
 }
 
@@ -72,6 +74,9 @@ func (m *Machine) interfaceChange(e engine.InterfaceChange) {
 	m.configureInterface(i)
 	if e.Gone {
 		m.removeInterface(i)
+	}
+	if m.bsr != nil {
+		m.bsr.Update(m.now)
 	}
 }
 
@@ -168,6 +173,7 @@ func (i *iface) lose(cause string) {
 		o.endAssert(cause)
 	}
 	i.pending = bundles{}
+	i.unprimed = nil
 }
 
 // forget removes all per-interface state: PIM ends here.
@@ -284,15 +290,20 @@ func (i *iface) env() neighbor.Env {
 	return neighbor.Env{
 		ID: m.id, If: i.id, Rand: m.rng, Timers: &m.timers, Counts: &m.counts, Emit: m.emit,
 		Send: func(_ time.Time, src, dst netip.Addr, msg wire.Message) { i.sendFrom(src, dst, msg) },
-		NeighborUp: func(_ time.Time, _ *neighbor.Neighbor) {
+		NeighborUp: func(_ time.Time, n *neighbor.Neighbor) {
 			i.resolveHops()
+			i.toPrime(n.Address)
 		},
 		NeighborDown: func(_ time.Time, n *neighbor.Neighbor) {
 			i.winnerLost(n.Address, "current winner's NLT expires")
 			i.resolveHops()
 		},
-		NeighborRestarted: func(_ time.Time, n *neighbor.Neighbor) { i.neighborRestarted(n.Address) },
-		AddressesChanged:  func(time.Time) { i.resolveHops() },
+		NeighborRestarted: func(_ time.Time, n *neighbor.Neighbor) {
+			i.neighborRestarted(n.Address)
+			i.toPrime(n.Address)
+		},
+		HelloSent:        func(time.Time) { i.prime() },
+		AddressesChanged: func(time.Time) { i.resolveHops() },
 		DRChanged: func(time.Time, netip.Addr, netip.Addr) {
 			if i.nb != nil {
 				i.follow()

@@ -7,6 +7,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ifset"
+	"grove/internal/pim/bootstrap"
 )
 
 // Machine is PIM-SM for one address family and one multicast routing table. It is an engine.Machine.
@@ -39,6 +40,7 @@ type Machine struct {
 	learned  [origins][]mapping
 	members  []*target                  // of Anycast-RP sets
 	anycasts map[netip.Addr]*anycastSet // by the RP's address
+	bsr      *bootstrap.Instance        // nil: not configured
 
 	touchedGroups  []*group
 	touchedSources []*source
@@ -170,6 +172,10 @@ func (m *Machine) deletion(k engine.Key) {
 
 // shutdown prunes what we joined and says goodbye on every interface, so that nobody has to wait for a timer.
 func (m *Machine) shutdown() {
+	if m.bsr != nil {
+		m.bsr.Stop(m.now)
+		m.update()
+	}
 	for _, g := range engine.SortedAddrs(m.groups) {
 		if g.up.state == Joined {
 			m.queuePrune(nodeOf(g), g.up.rpf)

@@ -24,8 +24,10 @@ func (m *Machine) receive(p *engine.Packet) {
 	case *wire.Graft, *wire.GraftAck, *wire.StateRefresh:
 		return // dense mode's, which may run beside this machine
 	case *wire.Bootstrap, *wire.CandidateRPAdv:
-		m.drop(i, p.Src, wire.Reason(&wire.TypeError{Type: msg.Type()}))
-		return
+		if m.bsr == nil {
+			m.drop(i, p.Src, wire.Reason(&wire.TypeError{Type: msg.Type()}))
+			return
+		}
 	}
 	m.counts.Add("received " + msg.Type().String())
 	switch msg := msg.(type) {
@@ -34,6 +36,13 @@ func (m *Machine) receive(p *engine.Packet) {
 		return
 	case *wire.RegisterStop:
 		m.receiveRegisterStop(p, msg)
+		return
+	case *wire.CandidateRPAdv:
+		if p.Dst.IsMulticast() {
+			m.drop(i, p.Src, "multicast C-RP-Adv")
+			return
+		}
+		m.bsr.ReceiveAdv(m.now, i.bootstrap(), p.Src, msg)
 		return
 	}
 	if i == nil || !i.runs {
@@ -45,6 +54,10 @@ func (m *Machine) receive(p *engine.Packet) {
 	}
 	if h, ok := msg.(*wire.Hello); ok {
 		i.nb.Receive(m.now, p.Src, h)
+		return
+	}
+	if b, ok := msg.(*wire.Bootstrap); ok {
+		m.receiveBootstrap(i, p, b)
 		return
 	}
 	// Sections 4.5 and 4.6: a Join/Prune or Assert "should only be accepted for processing if it comes from a known PIM

@@ -1,11 +1,13 @@
 package pimsm
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 )
 
@@ -16,6 +18,8 @@ import (
 //	"joins"       []DownstreamShow: what is known of interfaces, per entry
 //	"entries"     []EntryShow: the upstream state of every entry
 //	"rp"          []RPShow: the RPs; with an address of a group in Arg, its RP
+//	"mappings"    []MappingShow: the mappings of groups to RPs; with a group in Arg those that match it, with their hash values
+//	"bsr"         bootstrap.Show
 //	"counts"      map[string]uint64
 
 // DownstreamShow is what an entry knows of one interface: the downstream state machines of RFC 7761, sections 4.5.1 to
@@ -83,7 +87,23 @@ type RPShow struct {
 	Reachable    bool
 	RPFInterface string
 	RPFNeighbor  netip.Addr
-	Entries      int // groups that have it as their RP
+	Entries      int      // groups that have it as their RP
+	Origins      []string // of its mappings: "static", "BSR", "Auto-RP", "static, override"
+}
+
+// MappingShow is a Group-to-RP mapping (RFC 7761 section 4.7).
+type MappingShow struct {
+	Groups      netip.Prefix
+	RP          netip.Addr
+	Origin      string // "static", "BSR", "Auto-RP", "static, override"
+	Bidir       bool   // BIDIR-PIM: no RP for sparse mode
+	Priority    uint8  // the lowest wins; 0 if it is static
+	HashMaskLen uint8
+	IsUs        bool
+	Reachable   bool
+	// Of the mappings that match a group:
+	Hash   uint32 // Value(G,M,C(i)) of section 4.7.2
+	Chosen bool   // it gives RP(G)
 }
 
 // answer answers a Query.
@@ -113,6 +133,15 @@ func (m *Machine) answer(q engine.Query) {
 	case "rp":
 		list, err := m.showRPs(q.Arg)
 		a.Value, a.Err = list, err
+	case "mappings":
+		list, err := m.showMappings(q.Arg)
+		a.Value, a.Err = list, err
+	case "bsr":
+		if m.bsr == nil {
+			a.Value = bootstrap.Show{}
+		} else {
+			a.Value = m.bsr.Show(m.now)
+		}
 	case "counts":
 		a.Value = m.counts.Snapshot()
 	default:
@@ -214,9 +243,60 @@ func (m *Machine) showRPs(arg string) ([]RPShow, string) {
 			x.RPFInterface = t.iface.link.Name
 		}
 		for _, mp := range m.mappings {
-			if mp.rp == t.addr && !slices.Contains(x.Groups, mp.groups) {
+			if mp.rp != t.addr || mp.bidir {
+				continue
+			}
+			if !slices.Contains(x.Groups, mp.groups) {
 				x.Groups = append(x.Groups, mp.groups)
 			}
+			if o := mp.origin.String(); !slices.Contains(x.Origins, o) {
+				x.Origins = append(x.Origins, o)
+			}
+		}
+		list = append(list, x)
+	}
+	return list, ""
+}
+
+// showMappings returns the mappings, those of a group in the order in which they are preferred.
+func (m *Machine) showMappings(arg string) ([]MappingShow, string) {
+	var group netip.Addr
+	if arg != "" {
+		g, err := netip.ParseAddr(arg)
+		if err != nil || !g.IsMulticast() || engine.FamilyOf(g) != m.id.Family {
+			return nil, "pimsm: not a group: " + arg
+		}
+		group = g
+	}
+	list := []MappingShow{}
+	sorted := make([]*mapping, 0, len(m.mappings))
+	for i := range m.mappings {
+		if mp := &m.mappings[i]; !group.IsValid() || mp.groups.Contains(group) && !m.isSSM(group) {
+			sorted = append(sorted, mp)
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b *mapping) int {
+		if group.IsValid() {
+			switch {
+			case a.betterThan(b, group):
+				return -1
+			case b.betterThan(a, group):
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(a.groups.Addr().Compare(b.groups.Addr()), cmp.Compare(a.groups.Bits(), b.groups.Bits()),
+			cmp.Compare(b.origin, a.origin), a.rp.Compare(b.rp))
+	})
+	for i, mp := range sorted {
+		x := MappingShow{
+			Groups: mp.groups, RP: mp.rp, Origin: mp.origin.String(), Bidir: mp.bidir, Priority: mp.priority, HashMaskLen: mp.hashMaskLen,
+		}
+		if t := m.targets[mp.rp]; t != nil {
+			x.IsUs, x.Reachable = t.local, t.reachable
+		}
+		if group.IsValid() {
+			x.Hash, x.Chosen = hashValue(group, mp.hashMaskLen, mp.rp), i == 0 && !mp.bidir
 		}
 		list = append(list, x)
 	}

@@ -88,23 +88,29 @@ func (t *target) dropHops() {
 
 // whenPathKnown does f when the path to the source is known: now, or later in the same batch of events.
 func (s *source) whenPathKnown(f func()) {
-	if s.rpf.known {
-		f()
-		return
-	}
-	t := s.rpf
-	if t.waiting == nil {
-		t.waiting = new([]func())
-	}
-	if len(*t.waiting) >= maxWaiting {
-		s.m.counts.Add("too many packets before the path is known")
-		return
-	}
-	*t.waiting = append(*t.waiting, func() {
+	s.rpf.whenKnown(func() {
 		if !s.gone {
 			f()
 		}
 	})
+}
+
+// whenKnown does f when the path is known: now, or later in the same batch of events.
+// It says whether there is room to wait.
+func (t *target) whenKnown(f func()) bool {
+	if t.known {
+		f()
+		return true
+	}
+	if t.waiting == nil {
+		t.waiting = new([]func())
+	}
+	if len(*t.waiting) >= maxWaiting {
+		t.m.counts.Add("too many packets before the path is known")
+		return false
+	}
+	*t.waiting = append(*t.waiting, f)
+	return true
 }
 
 const maxWaiting = 256

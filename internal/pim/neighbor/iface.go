@@ -10,7 +10,7 @@ import (
 	"grove/internal/pim/wire"
 )
 
-// Env is what a Machine lends to an Interface. Every field must be set.
+// Env is what a Machine lends to an Interface. Every field but HelloSent must be set.
 type Env struct {
 	ID     engine.MachineID // of the Machine; its family is the family of the Hellos
 	If     engine.IfID
@@ -26,6 +26,8 @@ type Env struct {
 	NeighborUp        func(now time.Time, n *Neighbor)
 	NeighborDown      func(now time.Time, n *Neighbor)
 	NeighborRestarted func(now time.Time, n *Neighbor)
+	// HelloSent says that a Hello went out: all neighbors know us now. It may be nil.
+	HelloSent func(now time.Time)
 	// AddressesChanged says that secondary addresses moved: Neighbor(addr) may have another answer.
 	AddressesChanged func(now time.Time)
 	// DRChanged says who the DR was and is: an address of ours or of a neighbor; invalid while PIM does not run.

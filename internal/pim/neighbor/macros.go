@@ -2,6 +2,7 @@ package neighbor
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -55,14 +56,26 @@ func (i *Interface) electDR() netip.Addr {
 	if !i.running {
 		return netip.Addr{}
 	}
+	return i.electDRWithout(nil)
+}
+
+// IAmDRWithout says whether we would be the DR if some neighbors, by their primary addresses, were excluded from the election
+// (RFC 5059 section 3.5).
+func (i *Interface) IAmDRWithout(excluded []netip.Addr) bool {
+	return i.running && i.electDRWithout(excluded) == i.primary
+}
+
+func (i *Interface) electDRWithout(excluded []netip.Addr) netip.Addr {
 	// Deviation: dr_is_better asks whether a neighbor does not send the option; here we count, too, if we are configured
 	// not to send it. The others then go by address, and would elect another router than we.
 	usePriority := !i.cfg.NoDRPriority
-	for _, n := range i.Neighbors() {
+	neighbors := i.Neighbors()
+	neighbors = slices.DeleteFunc(neighbors, func(n *Neighbor) bool { return slices.Contains(excluded, n.Address) })
+	for _, n := range neighbors {
 		usePriority = usePriority && n.DRPriorityPresent
 	}
 	dr := candidate{i.primary, i.cfg.DRPriority}
-	for _, n := range i.Neighbors() {
+	for _, n := range neighbors {
 		if c := (candidate{n.Address, n.DRPriority}); drIsBetter(c, dr, usePriority) {
 			dr = c
 		}

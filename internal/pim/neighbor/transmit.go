@@ -24,6 +24,9 @@ func (i *Interface) sendHello(now time.Time) {
 	h := i.ownHello(i.cfg.HelloHoldtime)
 	i.said = body(h)
 	i.send(now, h)
+	if i.env.HelloSent != nil {
+		i.env.HelloSent(now)
+	}
 }
 
 // sayChange sends a Hello if we have said something else before.
