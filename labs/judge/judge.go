@@ -12,10 +12,14 @@ import (
 
 	dvmrpwire "grove/dvmrp/wire"
 	"grove/internal/testneed"
+	msdpwire "grove/msdp/wire"
 )
 
 // Message is a control message as tshark names it: family and type, "ipv4 Hello". Those of DVMRP have its name before the
-// type, with the version if it is not ours, and say if they come in a tunnel (IP in IP): "ipv4 DVMRP graft in a tunnel".
+// type, with the version if it is not ours, and say if they come in a tunnel (IP in IP): "ipv4 DVMRP graft in a tunnel". Those of
+// MSDP are alike: "ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", and "ipv4 MSDP Source-Active with a packet" if a packet is
+// encapsulated. tshark looks into each TCP segment by itself: a message that is split between two is malformed to it, but no lab
+// has one so long.
 type Message string
 
 // Labs lists the messages that tests of the labs have on the wire. Those of labs/interop have the rest.
@@ -29,6 +33,9 @@ var Labs = map[string][]Message{
 		"ipv4 Graft", "ipv4 GraftAck", "ipv4 StateRefresh",
 		"ipv6 Graft", "ipv6 GraftAck", "ipv6 StateRefresh",
 	},
+	"14-anycast-rp": {
+		"ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", "ipv4 MSDP Source-Active with a packet",
+	},
 }
 
 // fields are what tshark prints of each control message, in this order.
@@ -38,6 +45,7 @@ var fields = []string{
 	"igmp.type", "igmp.version", "igmp.maddr", "igmp.num_src", "igmp.checksum.status",
 	"dvmrp.type", "dvmrp.v3.code", "dvmrp.maj_ver", "dvmrp.min_ver", "dvmrp.checksum.status",
 	"icmpv6.type", "icmpv6.checksum.status", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources",
+	"msdp.type", "msdp.unknown_data", "msdp.trailing_junk", "msdp.tlv_len.too_long", "msdp.tlv_len.too_short",
 }
 
 // What tshark prints for a checksum that is right, and for an expert item that is an error.
@@ -76,7 +84,7 @@ func read(t testing.TB, capture string) (map[Message]int, []fault) {
 	tshark := testneed.Tool(t, "tshark")
 	args := []string{
 		"-r", capture, "-o", "ip.check_checksum:TRUE", "-T", "fields",
-		"-Y", "pim || igmp || dvmrp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || _ws.malformed || _ws.expert.severity == 0x800000",
+		"-Y", "!icmp && (pim || igmp || dvmrp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || msdp || _ws.malformed || _ws.expert.severity == 0x800000)", // ICMP is the kernel's, and quotes others' messages
 	}
 	for _, f := range fields {
 		args = append(args, "-e", f)
@@ -100,16 +108,59 @@ func read(t testing.TB, capture string) (map[Message]int, []fault) {
 			all[f] = values[i]
 			first[f], _, _ = strings.Cut(values[i], ",")
 		}
-		m, checksum := name(first)
+		messages, checksum := names(first, all)
 		if all["_ws.malformed"] != "" || strings.Contains(all["_ws.expert.severity"], severityError) || checksum != good ||
-			first["ip.src"] != "" && first["ip.checksum.status"] != good || tunneled(first) && all["ip.checksum.status"] != good+","+good {
+			first["ip.src"] != "" && first["ip.checksum.status"] != good || tunneled(first) && all["ip.checksum.status"] != good+","+good ||
+			junk(all) {
 			faults = append(faults, fault{first["ip.src"] + first["ipv6.src"], fmt.Sprintf(
-				"tshark finds fault with %s of %s%s (frame %s): malformed %q, checksums %q and %q, %s", m, first["ip.src"], first["ipv6.src"],
+				"tshark finds fault with %s of %s%s (frame %s): malformed %q, checksums %q and %q, %s", messages[0], first["ip.src"], first["ipv6.src"],
 				first["frame.number"], all["_ws.malformed"], checksum, all["ip.checksum.status"], all["_ws.expert.message"])})
 		}
-		seen[m]++
+		for _, m := range messages {
+			seen[m]++
+		}
 	}
 	return seen, faults
+}
+
+// names names the control messages of a packet, and returns the status of the checksum. Only TCP may bring several. Its checksum
+// is the kernel's, and is not there on links that need none.
+func names(first, all map[string]string) ([]Message, string) {
+	if first["msdp.type"] == "" {
+		m, checksum := name(first)
+		return []Message{m}, checksum
+	}
+	var list []Message
+	for typ := range strings.SplitSeq(all["msdp.type"], ",") {
+		list = append(list, Message("ipv4 MSDP "+msdpName(typ)))
+	}
+	// A packet in a Source-Active has an IP header. It follows the last entry of the message (RFC 3618, section 12.2.1).
+	if strings.Contains(all["ip.src"], ",") {
+		for i := range slices.Backward(list) {
+			if list[i] == "ipv4 MSDP Source-Active" {
+				list[i] += " with a packet"
+				break
+			}
+		}
+	}
+	return list, good
+}
+
+// msdpName names a type of MSDP (RFC 3618, section 12.2).
+func msdpName(typ string) string {
+	n, err := strconv.ParseUint(typ, 10, 8)
+	if err != nil {
+		return "type " + typ
+	}
+	return strings.TrimPrefix(msdpwire.Type(n).String(), "IPv4 ")
+}
+
+// junk says whether a message of MSDP has more or less in it than its length says, or a packet with a wrong checksum.
+func junk(all map[string]string) bool {
+	if all["msdp.type"] != "" && strings.Trim(all["ip.checksum.status"], good+",") != "" {
+		return true
+	}
+	return all["msdp.unknown_data"]+all["msdp.trailing_junk"]+all["msdp.tlv_len.too_long"]+all["msdp.tlv_len.too_short"] != ""
 }
 
 var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert",

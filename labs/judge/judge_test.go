@@ -2,6 +2,8 @@ package judge
 
 import (
 	"bytes"
+	"encoding/binary"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/ip"
 	pimwire "grove/internal/pim/wire"
+	msdpwire "grove/msdp/wire"
 )
 
 // short is a Prune without its lifetime, for which its header's checksum is right.
@@ -96,6 +99,73 @@ func TestVersion(t *testing.T) {
 	if seen, _ := read(t, capture(t, [][]byte{p.Append(nil)})); seen["ipv4 DVMRP 3.8 ask-neighbors2"] != 1 || len(seen) != 1 {
 		t.Errorf("seen %v", seen)
 	}
+}
+
+// TestMSDP: the messages of a segment are named, and what is cut short, too long, or brings a packet with a wrong checksum is a
+// fault.
+func TestMSDP(t *testing.T) {
+	encode := func(list ...msdpwire.Message) (b []byte) {
+		for _, m := range list {
+			var err error
+			if b, err = m.Append(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b
+	}
+	source, group := netip.MustParseAddr("198.51.100.10"), netip.MustParseAddr("233.252.0.1")
+	packet := (&ip.Packet{Src: source, Dst: group, Proto: 17, TTL: 64, Payload: []byte{0, 9, 0, 9, 0, 8, 0, 0}}).Append(nil)
+	sa := func(data []byte, sources ...netip.Addr) *msdpwire.SourceActive {
+		m := &msdpwire.SourceActive{RP: src, Data: data}
+		for _, s := range sources {
+			m.Entries = append(m.Entries, msdpwire.Entry{Source: s, Group: group, PrefixLen: 32})
+		}
+		return m
+	}
+	response := sa(nil, source)
+	response.Response = true
+	alive := &msdpwire.KeepAlive{}
+	for _, c := range []struct {
+		payload []byte
+		want    map[Message]int
+	}{
+		{encode(alive), map[Message]int{"ipv4 MSDP KeepAlive": 1}},
+		{encode(&msdpwire.Request{Group: group}), map[Message]int{"ipv4 MSDP Source-Active Request": 1}},
+		{encode(response), map[Message]int{"ipv4 MSDP Source-Active Response": 1}},
+		{encode(sa(nil, source, source.Next())), map[Message]int{"ipv4 MSDP Source-Active": 1}},
+		{encode(alive, sa(packet, source), alive),
+			map[Message]int{"ipv4 MSDP KeepAlive": 2, "ipv4 MSDP Source-Active with a packet": 1}},
+	} {
+		seen, faults := read(t, capture(t, [][]byte{segment(c.payload)}))
+		if !maps.Equal(seen, c.want) || len(faults) > 0 {
+			t.Errorf("seen %v, want %v; faults %v", seen, c.want, faults)
+		}
+	}
+	broken := bytes.Clone(packet)
+	broken[10] ^= 1
+	long := encode(sa(nil, source))
+	long[2] += 3 // 3 octets more than the entry needs
+	for _, c := range []struct {
+		what    string
+		payload []byte
+	}{
+		{"a KeepAlive without its length", encode(alive)[:1]},
+		{"a Source-Active that is cut short", encode(sa(nil, source))[:19]},
+		{"a Source-Active with less entries than it counts", append([]byte{1, 0, 20, 2}, encode(sa(nil, source))[4:]...)},
+		{"a Source-Active with three octets for a packet", append(long, 1, 2, 3)},
+		{"a packet with a wrong checksum", encode(sa(broken, source))},
+	} {
+		if seen, faults := read(t, capture(t, [][]byte{segment(c.payload)})); len(faults) != 1 || faults[0].source != src.String() {
+			t.Errorf("%s: faults %v, seen %v", c.what, faults, seen)
+		}
+	}
+}
+
+// segment puts messages into a segment of TCP from MSDP's port, with the checksum left to the kernel.
+func segment(payload []byte) []byte {
+	tcp := []byte{0, 0, 0xc0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 5 << 4, 0x18, 0xff, 0xff, 0, 0, 0, 0}
+	binary.BigEndian.PutUint16(tcp, msdpwire.Port)
+	return (&ip.Packet{Src: src, Dst: netip.MustParseAddr("10.0.0.2"), Proto: 6, TTL: 64, Payload: append(tcp, payload...)}).Append(nil)
 }
 
 var src = netip.MustParseAddr("10.0.0.1")
