@@ -93,6 +93,7 @@ type PIM struct {
 
 	AcceptRegister []pimsm.RegisterFilter
 	AnycastRPs     []pimsm.AnycastRP
+	BSR            BSR
 
 	MaxEntries int
 	MaxSources int

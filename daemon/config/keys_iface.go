@@ -100,17 +100,17 @@ func initInterfaceKeys() {
 	}
 }
 
-// enable is a key of a protocol: it runs on the interface if the key is there.
-func enable[S any](name, doc string, keys []key[S], field func(*Interface) **S, def func() *S, check func(*reader, places, *S)) key[Interface] {
-	return key[Interface]{
+// enable is a key of something that is enabled if the key is there, as a protocol on an interface is.
+func enable[T, S any](name, doc string, keys []key[S], field func(*T) **S, def func() *S, check func(*reader, places, *S)) key[T] {
+	return key[T]{
 		name: name, takes: "keys with values, or {} for the defaults", def: "not there: not enabled", doc: doc, sub: refer(keys),
-		read: func(r *reader, n ast.Node, v *Interface) {
+		read: func(r *reader, n ast.Node, v *T) {
 			s := def()
 			at := readSection(r, n, keys, s)
 			check(r, at, s)
 			*field(v) = s
 		},
-		print: func(v *Interface) string {
+		print: func(v *T) string {
 			if *field(v) == nil {
 				return ""
 			}

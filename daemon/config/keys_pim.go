@@ -29,6 +29,7 @@ func defaultPIM(f engine.Family) PIM {
 		AssertOverride:      3 * time.Second,
 		MaxEntries:          500_000,
 		MaxSources:          100_000,
+		BSR:                 defaultBSR(),
 		Dense: PIMDense{
 			PruneHoldtime: 210 * time.Second, PruneLimit: 210 * time.Second, GraftRetryPeriod: 3 * time.Second, GraftRetries: 20,
 			SourceLifetime: 210 * time.Second, StateRefresh: true, RefreshInterval: time.Minute, RefreshLimit: 5 * time.Second, RefreshTTL: 64,
@@ -145,6 +146,8 @@ func pimKeys(f engine.Family) []key[PIM] {
 			func(r *reader, at places, v *pimsm.AnycastRP, before []pimsm.AnycastRP) {
 				r.checkAnycast(at, v, before)
 			}),
+		section("bsr", "The Bootstrap Router mechanism, by which routers learn the RPs of the domain (RFC 5059).", bsrKeys(f),
+			func(v *PIM) *BSR { return &v.BSR }, (*reader).checkBSR),
 		number("max-entries", func(v *PIM) *int { return &v.MaxEntries }, 1, 100_000_000, "500000",
 			"(*,G), (S,G) and (S,G,rpt) entries; joins beyond are counted and ignored."),
 		number("max-sources", func(v *PIM) *int { return &v.MaxSources }, 1, 100_000_000, "100000",

@@ -40,6 +40,7 @@ type PIMInterface struct {
 	Mode PIMMode
 	neighbor.Config
 	NoStateRefresh bool // of dense mode
+	BSRBorder      bool // no Bootstrap message is sent or accepted here
 }
 
 var (
@@ -82,7 +83,8 @@ func initPIMInterfaceKeys() {
 			v.NoStateRefresh = !on
 		},
 		print: func(v *PIMInterface) string { return fmt.Sprint(!v.NoStateRefresh) },
-	})
+	}, boolean("bsr-border", func(v *PIMInterface) *bool { return &v.BSRBorder }, "false",
+		"Whether the domain of the BSR ends here: no message of the mechanism is sent or accepted. RFC 5059, section 6.3."))
 }
 
 // meant suggests the mode that other routers call s.

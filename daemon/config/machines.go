@@ -150,6 +150,7 @@ func (c *Config) pimsm(f engine.Family) pimsm.Config {
 		AssertOverride:      c.scaled(p.AssertOverride),
 		AcceptRegister:      p.AcceptRegister,
 		AnycastRPs:          p.AnycastRPs,
+		BSR:                 c.bsr(f),
 		MaxEntries:          p.MaxEntries,
 		MaxSources:          p.MaxSources,
 	}

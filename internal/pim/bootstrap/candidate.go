@@ -196,11 +196,12 @@ func (b *Instance) rangesOf(groups []netip.Prefix, z *zone) []netip.Prefix {
 	return list
 }
 
-// smallest returns the smallest known zone that contains a range.
+// smallest returns the smallest known zone that contains a range. One that only a boundary of ours speaks of, and no BSR, is not
+// known: a range in it would be advertised to nobody.
 func (b *Instance) smallest(groups netip.Prefix) *zone {
 	best := b.zones[netip.Prefix{}]
 	for p, z := range b.sortedZones() {
-		if p.IsValid() && contains(p, groups) && (!best.scope.IsValid() || p.Bits() > best.scope.Bits()) {
+		if p.IsValid() && z.heard && contains(p, groups) && (!best.scope.IsValid() || p.Bits() > best.scope.Bits()) {
 			best = z
 		}
 	}

@@ -210,7 +210,13 @@ func scopeOf(p netip.Prefix) netip.Prefix {
 // scopeBits are the leading bits of an IPv6 multicast address that hold its scope ID.
 const scopeBits = 16
 
-func scopeID(p netip.Prefix) byte { return p.Addr().As16()[1] & 0x0f }
+// scopeID returns the scope ID of a range; of one that holds several scopes, as ff00::/8 does, the largest.
+func scopeID(p netip.Prefix) byte {
+	if p.Bits() < scopeBits {
+		return 0x0f
+	}
+	return p.Addr().As16()[1] & 0x0f
+}
 
 // contains says whether a range of groups is in a scope.
 func contains(scope, groups netip.Prefix) bool {
