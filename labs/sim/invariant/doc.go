@@ -7,6 +7,11 @@
 //   - waste: no packet crosses a link towards nobody
 //   - state: when all members have left and all sources are silent, no router remembers them
 //
+// and of MSDP between domains (msdp.go):
+//
+//   - unknown: every router that speaks MSDP knows of every active source once, three seconds after its first packet and on
+//   - flood: no message comes more often than it is sent, or from two peers; loop: none goes round
+//
 // # Files
 //
 //   - check.go: Delivery: the invariants of packets, on any simulation
@@ -14,9 +19,12 @@
 //   - network.go: Network, a random topology of routers of one protocol, with hosts
 //   - play.go: what happens to it, and when the invariants are checked
 //   - dense.go: the invariants of protocols that flood and prune, and what happens to their networks
-//   - bugs_test.go, densebugs_test.go: faults, each of which breaks an invariant
+//   - domains.go: networks of several domains, and who speaks MSDP with whom; msdp.go: the invariants of MSDP
+//   - bugs_test.go, densebugs_test.go, msdpbugs_test.go: faults, each of which breaks an invariant
 //
-// There are networks of PIM-SM, PIM-DM (both in IPv4 and IPv6) and DVMRP. Another protocol needs a case in Network.config and
+// There are networks of PIM-SM, PIM-DM (both in IPv4 and IPv6), DVMRP, and of PIM-SM in two to five domains, some of which have
+// two RPs of one address, with MSDP: the RPs are a mesh group, or joined anyhow, with static RPF peers, default peers and routes
+// as of BGP, or every router speaks MSDP with its neighbors and the IGP decides. Another protocol needs a case in Network.config and
 // in state.go, and if it floods, what Dense says of it.
 //
 // # When a network is at rest
@@ -35,5 +43,7 @@
 //   - A DVMRP router whose route to a source is gone for a moment forgets the Prunes for it. On a LAN where another router wants
 //     the packets, one that does not repeats its Prune only as its retransmission backs off (after a quarter of an hour, say);
 //     if the other leaves meanwhile packets come for that long (seed 1492).
+//   - Networks of MSDP have no filters, limits or scope boundaries, no mesh group besides others but that of two Anycast-RPs,
+//     and nobody who breaks the protocol.
 //   - No network has routers of several protocols, sparse-dense interfaces, tunnels or scope boundaries.
 package invariant

@@ -6,17 +6,18 @@ import (
 	"testing"
 
 	"grove/internal/engine"
+	"grove/msdp"
 )
 
 var (
 	seedFlag  = flag.Int("seed", -1, "play the network of this seed only, and print it if an invariant breaks")
 	traceFlag = flag.String("events", "", "with -seed, write all that happens to this file")
-	seedsFlag = flag.Int("seeds", 200, "play so many networks of PIM-SM, and half as many of the other protocols")
+	seedsFlag = flag.Int("seeds", 200, "play so many networks of PIM-SM and of MSDP, and half as many of the other protocols")
 	firstFlag = flag.Int("first", 0, "the seed of the first network")
 )
 
 // protocols are those of which networks are played.
-var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM, engine.DVMRP}
+var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM, engine.DVMRP, engine.MSDP}
 
 // seeds returns how many networks of a protocol are played; with -short fewer.
 func seeds(p engine.Protocol) int {
@@ -24,7 +25,7 @@ func seeds(p engine.Protocol) int {
 	if testing.Short() {
 		n = 20
 	}
-	if p != engine.PIMSM {
+	if p == engine.PIMDM || p == engine.DVMRP {
 		n /= 2 // their plays are longer
 	}
 	return n
@@ -75,5 +76,27 @@ func playSeed(t *testing.T, seed uint64, protocol engine.Protocol) {
 	}
 	if len(moments) > 0 && alone {
 		t.Logf("the network:\n%s", n)
+	}
+}
+
+// TestRules: among the networks there are some for every rule by which a peer-RPF neighbor is found.
+func TestRules(t *testing.T) {
+	met := make(map[string]bool)
+	for seed := range uint64(40) {
+		n, err := Random(seed, Options{Protocol: engine.MSDP})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Run(start)
+		w := walk{sim: n.Sim}
+		n.came(&w)
+		for rule := range n.domains.rules {
+			met[rule] = true
+		}
+	}
+	for r := msdp.RuleSelf; r <= msdp.RuleOnlyPeer; r++ {
+		if r != msdp.RuleMeshGroup && !met[r.String()] { // no neighbor has to be found for a mesh group
+			t.Errorf("nobody has an RPF peer by %q", r)
+		}
 	}
 }

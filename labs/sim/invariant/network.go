@@ -17,7 +17,8 @@ import (
 type Options struct {
 	// Wrap tampers with the machine of every router: see sim.RouterOptions.
 	Wrap func(engine.Machine) engine.Machine
-	// Protocol is the one of all routers; default PIM-SM. Of each there is another network of a seed.
+	// Protocol is the one of all routers; default PIM-SM. Of each there is another network of a seed. MSDP is PIM-SM in
+	// several domains, with MSDP between their RPs.
 	Protocol engine.Protocol
 }
 
@@ -38,6 +39,7 @@ type Network struct {
 	spt     string       // spt-switch
 
 	protocol     engine.Protocol
+	domains      *domains      // of MSDP: what is known of them; nil: there is one
 	refresh      bool          // of protocols that flood and prune: prunes and Asserts are refreshed, or outlive the play
 	forgetRoutes time.Duration // how long the protocol's own routing takes at most; 0: it has none
 
@@ -62,8 +64,8 @@ func Random(seed uint64, o Options) (*Network, error) {
 	if n.protocol == "" {
 		n.protocol = engine.PIMSM
 	}
-	n.rng = rand.New(rand.NewPCG(seed, map[engine.Protocol]uint64{engine.PIMSM: 7761, engine.PIMDM: 3973, engine.DVMRP: 1075}[n.protocol]))
-	if seed%4 == 3 && n.protocol != engine.DVMRP {
+	n.rng = rand.New(rand.NewPCG(seed, map[engine.Protocol]uint64{engine.PIMSM: 7761, engine.PIMDM: 3973, engine.DVMRP: 1075, engine.MSDP: 3618}[n.protocol]))
+	if seed%4 == 3 && n.protocol != engine.DVMRP && n.protocol != engine.MSDP {
 		n.Family = engine.IPv6
 	}
 	n.maxCost = 1 + n.rng.IntN(3)
@@ -76,11 +78,22 @@ func Random(seed uint64, o Options) (*Network, error) {
 	if n.protocol == engine.DVMRP {
 		n.forgetRoutes = 420 * time.Second
 	}
-	routers := 4 + n.rng.IntN(5)
-	plans, hosts := n.plan(routers)
-	rp := n.rng.IntN(routers)
+	var plans []linkPlan
+	var routers, hosts, rp int
+	if n.protocol == engine.MSDP {
+		plans, routers, hosts = n.planDomains()
+		n.planPeers(plans)
+	} else {
+		routers = 4 + n.rng.IntN(5)
+		plans, hosts = n.plan(routers)
+		rp = n.rng.IntN(routers)
+	}
 	for i := range routers {
 		text := n.config(i, rp, plans)
+		if n.domains != nil {
+			n.domains.texts = append(n.domains.texts, text)
+			text += n.peersOf(i)
+		}
 		c, err := config.Parse(fmt.Sprintf("r%d", i), []byte(text))
 		if err != nil {
 			return nil, fmt.Errorf("seed %d: %w", seed, err)
@@ -120,11 +133,12 @@ func Random(seed uint64, o Options) (*Network, error) {
 			n.Groups = append(n.Groups, netip.MustParseAddr(g))
 		}
 	}
+	n.tellBGP()
 	return n, nil
 }
 
 // dense says whether the protocol floods and prunes.
-func (n *Network) dense() bool { return n.protocol != engine.PIMSM }
+func (n *Network) dense() bool { return n.protocol == engine.PIMDM || n.protocol == engine.DVMRP }
 
 // plan draws the links: a tree of links of two, some more of them, one or two LANs of routers, and the hosts' LANs.
 func (n *Network) plan(routers int) (plans []linkPlan, hosts int) {
@@ -182,12 +196,12 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 		pim = "dvmrp"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "hostname: r%d\ninterfaces:\n  lo: {addresses: [%q]}\n", r, n.loopback(r))
+	fmt.Fprintf(&b, "hostname: r%d\ninterfaces:\n  lo: {addresses: [%q%s]}\n", r, n.loopback(r), n.otherLoopbacks(r))
 	for k, p := range plans {
 		if i := slices.Index(p.routers, r); i >= 0 {
 			keys := ""
 			switch n.protocol {
-			case engine.PIMSM:
+			case engine.PIMSM, engine.MSDP:
 				keys = fmt.Sprintf("dr-priority: %d", 1+n.rng.IntN(2))
 			case engine.PIMDM:
 				keys = "mode: dense"
@@ -213,6 +227,10 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 		fmt.Fprintf(&b, "dvmrp: {prune-lifetime: %v}\n", prune)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}], spt-switch: %s}\n", section, n.loopback(rp).Addr(), n.spt)
+	address := n.loopback(rp).Addr()
+	if n.domains != nil {
+		address = n.domains.list[n.domains.of[r]].rp
+	}
+	fmt.Fprintf(&b, "pim:\n  %s: {rp: [{address: %q}], spt-switch: %s}\n", section, address, n.spt)
 	return b.String()
 }

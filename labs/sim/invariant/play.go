@@ -28,7 +28,10 @@ type Moment struct {
 // not hold: the first alone, or all.
 func (n *Network) Play(all bool) []Moment {
 	steps := n.playSparse()
-	if n.dense() {
+	switch {
+	case n.domains != nil:
+		steps = n.playDomains()
+	case n.dense():
 		steps = n.playDense()
 	}
 	var moments []Moment
@@ -113,7 +116,11 @@ func (n *Network) churn() {
 		}
 	}
 	for end := n.Now() + churn; n.Now() < end; {
-		switch n.rng.IntN(11) {
+		kinds := 11
+		if n.domains != nil {
+			kinds = 13
+		}
+		switch n.rng.IntN(kinds) {
 		case 0, 1, 2:
 			n.join()
 		case 3, 4:
@@ -128,6 +135,10 @@ func (n *Network) churn() {
 			n.heal()
 		case 10:
 			n.Routers[n.rng.IntN(len(n.Routers))].Router().Restart()
+		case 11:
+			n.shutPeering()
+		case 12:
+			n.openPeerings()
 		}
 		n.Run(time.Duration(1+n.rng.IntN(10)) * time.Second)
 	}
@@ -197,7 +208,7 @@ func (n *Network) silence() {
 
 // cut takes a link of two down, or a router off a LAN, unless that divides the network.
 func (n *Network) cut() {
-	if n.rng.IntN(3) > 0 {
+	if n.rng.IntN(3) > 0 || len(n.lans) == 0 {
 		n.cutLine()
 		return
 	}
@@ -241,10 +252,23 @@ func (n *Network) heal() {
 	}
 }
 
-// connected says whether every router and every host reaches every other.
+// connected says whether every router and every host reaches every other, and those of a domain without leaving it.
 func (n *Network) connected() bool {
-	seen := map[*sim.Node]bool{n.Routers[0]: true}
-	todo := []*sim.Node{n.Routers[0]}
+	if n.domains != nil {
+		for _, d := range n.domains.list {
+			all := slices.Concat(n.nodes(d.routers, n.Routers), n.nodes(d.hosts, n.Hosts))
+			if !n.reaches(all) {
+				return false
+			}
+		}
+	}
+	return n.reaches(slices.Concat(n.Routers, n.Hosts))
+}
+
+// reaches says whether the first of some nodes, a router, reaches all others over no routers but them.
+func (n *Network) reaches(all []*sim.Node) bool {
+	seen := map[*sim.Node]bool{all[0]: true}
+	todo := []*sim.Node{all[0]}
 	for len(todo) > 0 {
 		at := todo[0]
 		todo = todo[1:]
@@ -256,12 +280,12 @@ func (n *Network) connected() bool {
 				continue
 			}
 			for _, q := range p.Link().Ports() {
-				if q.Up() && !seen[q.Node()] {
+				if q.Up() && !seen[q.Node()] && slices.Contains(all, q.Node()) {
 					seen[q.Node()] = true
 					todo = append(todo, q.Node())
 				}
 			}
 		}
 	}
-	return len(seen) == len(n.Routers)+len(n.Hosts)
+	return len(seen) == len(all)
 }

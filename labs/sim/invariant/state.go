@@ -8,6 +8,7 @@ import (
 	"grove/internal/engine"
 	"grove/labs/sim"
 	"grove/mfib"
+	"grove/msdp"
 	"grove/pimdm"
 	"grove/pimsm"
 )
@@ -34,6 +35,10 @@ func NoJoins(s *sim.Sim) []Violation {
 			w.dvmrpJoins(n, id)
 		case engine.IGMP:
 			w.groups(n, id)
+		case engine.MSDP:
+			if v, _ := w.ask(n, id, "summary").(msdp.SummaryShow); v.Wanted > 0 {
+				w.add("state", "%s: %v thinks that sources of %d groups are wanted", n.Name(), id, v.Wanted)
+			}
 		}
 	})
 	return w.found
@@ -129,6 +134,14 @@ func (w *walk) state(n *sim.Node, id engine.MachineID) {
 		}
 	case engine.IGMP:
 		w.groups(n, id)
+	case engine.MSDP:
+		entries, _ := w.ask(n, id, "sa-cache").([]msdp.SAShow)
+		for _, e := range entries {
+			w.add("state", "%s: %v has %v of RP %v, own=%v, expires in %v", n.Name(), id, e.Key, e.RP, e.Own, e.Expires)
+		}
+		if v, _ := w.ask(n, id, "summary").(msdp.SummaryShow); len(entries) == 0 && v.Flows+v.Groups+v.Sources+v.RPs > 0 {
+			w.add("state", "%s: %v has %+v", n.Name(), id, v)
+		}
 	case engine.MFIB:
 		entries, _ := w.ask(n, id, "entries").([]mfib.Entry)
 		rows := 0
