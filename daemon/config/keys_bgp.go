@@ -305,12 +305,12 @@ func initBGPOriginKeys() {
 
 func initBGPRuleKeys() {
 	type rule = BGPRule
-	set := func(name, doc string, field func(*rule) **uint32) key[rule] {
-		const takes = "a whole number from 0 to 4294967295"
+	set := func(name string, low uint32, doc string, field func(*rule) **uint32) key[rule] {
+		takes := fmt.Sprintf("a whole number from %d to 4294967295", low)
 		return key[rule]{
 			name: name, takes: takes, def: "as it is", doc: doc,
 			read: func(r *reader, n ast.Node, v *rule) {
-				if x, ok := readNumber[uint32](r, n, name, 0, math.MaxUint32, takes); ok {
+				if x, ok := readNumber(r, n, name, low, math.MaxUint32, takes); ok {
 					*field(v) = &x
 				}
 			},
@@ -357,8 +357,8 @@ func initBGPRuleKeys() {
 			}),
 		word("action", "accept, reject or next", "required", "What becomes of a route that matches. next: the rules that follow decide, after what is set here is set.",
 			func(v *rule) *string { return &v.Action }, func(s string) bool { return s == "accept" || s == "reject" || s == "next" }),
-		set("local-preference", "Set the local preference, of routes from a neighbour or to one of IBGP.", func(v *rule) **uint32 { return &v.LocalPreference }),
-		set("med", "Set the multi-exit discriminator.", func(v *rule) **uint32 { return &v.MED }),
+		set("local-preference", 1, "Set the local preference, of routes from a neighbour or to one of IBGP.", func(v *rule) **uint32 { return &v.LocalPreference }),
+		set("med", 0, "Set the multi-exit discriminator.", func(v *rule) **uint32 { return &v.MED }),
 		communities("add-communities", "none", "Add these communities.", func(v *rule) *[]string { return &v.AddCommunities }),
 		communities("remove-communities", "none", "Remove these communities.", func(v *rule) *[]string { return &v.RemoveCommunities }),
 		{
