@@ -81,6 +81,11 @@ func (s *Server) watch(ctx context.Context) error {
 				if cause == "" && peer.DisconnectReason != api.PeerState_DISCONNECT_REASON_UNSPECIFIED {
 					cause = reasonName(peer.DisconnectReason)
 				}
+				if old == "Established" {
+					s.mu.Lock()
+					s.ends[peer.NeighborAddress] = cause
+					s.mu.Unlock()
+				}
 				say(News{Transitions: []engine.Transition{{
 					Entity: entity(state, old), Neighbor: peer.NeighborAddress, Old: cmp.Or(old, "Idle"), New: state, Cause: cause,
 				}}})

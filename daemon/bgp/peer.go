@@ -29,6 +29,15 @@ func familyOf(rf bgp.Family) (config.BGPFamily, bool) {
 	return 0, false
 }
 
+func familyNamed(name string) (config.BGPFamily, bool) {
+	for f := config.IPv4Unicast; f <= config.IPv6Multicast; f++ {
+		if f.String() == name {
+			return f, true
+		}
+	}
+	return 0, false
+}
+
 func seconds(d time.Duration) uint64 { return uint64(d / time.Second) }
 
 // peer returns a neighbor as GoBGP takes it.

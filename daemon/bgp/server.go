@@ -32,6 +32,7 @@ type Server struct {
 	mu        sync.Mutex // of what follows; never held while deliver runs
 	cfg       *config.BGP
 	passwords map[netip.Addr]string
+	ends      map[netip.Addr]string // why the last session of a neighbor ended
 
 	originated originated
 }
@@ -45,7 +46,7 @@ func New(cfg *config.BGP, log *logrus.Entry, deliver func(News)) (*Server, error
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: log.WithField("protocol", "bgp"), deliver: deliver, cfg: cfg, passwords: passwords}
+	s := &Server{log: log.WithField("protocol", "bgp"), deliver: deliver, cfg: cfg, passwords: passwords, ends: make(map[netip.Addr]string)}
 	// GoBGP says at Info what is of interest to its authors; what an operator cares about is said here (feed.go).
 	quieter := func(l slog.Level) logrus.Level {
 		if l >= slog.LevelInfo && l < slog.LevelWarn {
@@ -126,7 +127,7 @@ func (s *Server) Configure(cfg *config.BGP) error {
 	var errs []error
 	for a := range old {
 		if _, stays := byAddress(cfg)[a]; !stays {
-			errs = append(errs, s.gobgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: a.String()}))
+			errs = append(errs, s.removePeer(ctx, was, old[a], had[a]))
 		}
 	}
 	if policyText(was) != policyText(cfg) {
@@ -145,7 +146,7 @@ func (s *Server) Configure(cfg *config.BGP) error {
 			continue
 		}
 		if stays {
-			errs = append(errs, s.gobgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: n.Address.String()}))
+			errs = append(errs, s.removePeer(ctx, was, before, had[n.Address]))
 		}
 		if err := s.gobgp.AddPeer(ctx, &api.AddPeerRequest{Peer: s.peer(cfg, n, passwords[n.Address])}); err != nil {
 			errs = append(errs, fmt.Errorf("bgp: neighbor %v: %w", n.Address, err))
@@ -153,6 +154,17 @@ func (s *Server) Configure(cfg *config.BGP) error {
 	}
 	s.originated.configure(cfg)
 	return errors.Join(errs...)
+}
+
+// removePeer ends a neighbor's session and forgets it. The listening socket keeps the password of a peer that is deleted, and would
+// refuse the neighbor without one; of a peer that is changed to have none it does not.
+func (s *Server) removePeer(ctx context.Context, cfg *config.BGP, n *config.BGPNeighbor, password string) error {
+	if password != "" {
+		if _, err := s.gobgp.UpdatePeer(ctx, &api.UpdatePeerRequest{Peer: s.peer(cfg, n, "")}); err != nil {
+			return fmt.Errorf("bgp: neighbor %v: remove the password: %w", n.Address, err)
+		}
+	}
+	return s.gobgp.DeletePeer(ctx, &api.DeletePeerRequest{Address: n.Address.String()})
 }
 
 func byAddress(cfg *config.BGP) map[netip.Addr]*config.BGPNeighbor {

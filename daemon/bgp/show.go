@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -27,29 +28,43 @@ import (
 // Query answers what is asked.
 func (s *Server) Query(what, arg string) (any, error) {
 	s.mu.Lock()
-	cfg := s.cfg
+	cfg, ends := s.cfg, maps.Clone(s.ends)
 	s.mu.Unlock()
 	switch what {
 	case "summary":
-		list, err := s.neighbors(cfg, "")
+		list, err := s.neighbors(cfg, ends, "")
 		return show.Summary{AS: cfg.AS, RouterID: cfg.RouterID, Neighbors: list}, err
 	case "neighbors":
-		return s.neighbors(cfg, arg)
+		return s.neighbors(cfg, ends, arg)
 	case "routes":
 		return s.routes(cfg, arg)
 	}
 	return nil, fmt.Errorf("bgp: no answer to %q: ask for summary, neighbors or routes", what)
 }
 
-func (s *Server) neighbors(cfg *config.BGP, address string) ([]show.Neighbor, error) {
+func (s *Server) neighbors(cfg *config.BGP, ends map[netip.Addr]string, address string) ([]show.Neighbor, error) {
 	configured := byAddress(cfg)
+	passed := make(map[config.BGPFamily]map[netip.Addr]uint64) // by family and neighbor
 	list := []show.Neighbor{}
 	err := s.gobgp.ListPeer(context.Background(), &api.ListPeerRequest{Address: address, EnableAdvertised: true}, func(p *api.Peer) {
 		a, err := netip.ParseAddr(p.GetConf().GetNeighborAddress())
 		if c := configured[a]; err == nil && c != nil {
-			list = append(list, neighbor(cfg, c, p))
+			list = append(list, neighbor(cfg, c, p, ends[a]))
 		}
 	})
+	for i := range list {
+		// What GoBGP takes for accepted has not been through the import policy.
+		n := &list[i]
+		for j := range n.Families {
+			of := &n.Families[j]
+			if f, ok := familyNamed(of.Name); ok && n.Import != "" && of.Received > 0 && err == nil {
+				if passed[f] == nil {
+					passed[f], err = s.countPassed(f)
+				}
+				of.Accepted = passed[f][n.Address]
+			}
+		}
+	}
 	slices.SortFunc(list, func(a, b show.Neighbor) int { return a.Address.Compare(b.Address) })
 	if err == nil && address != "" && len(list) == 0 {
 		err = fmt.Errorf("bgp: %s is not a neighbor", address)
@@ -57,7 +72,19 @@ func (s *Server) neighbors(cfg *config.BGP, address string) ([]show.Neighbor, er
 	return list, err
 }
 
-func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer) show.Neighbor {
+// countPassed counts the routes of each neighbor that are in a table.
+func (s *Server) countPassed(f config.BGPFamily) (map[netip.Addr]uint64, error) {
+	counts := make(map[netip.Addr]uint64)
+	err := s.gobgp.ListPath(apiutil.ListPathRequest{TableType: api.TableType_TABLE_TYPE_GLOBAL, Family: families[f]},
+		func(_ bgp.NLRI, paths []*apiutil.Path) {
+			for _, p := range paths {
+				counts[p.PeerAddress]++
+			}
+		})
+	return counts, err
+}
+
+func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer, end string) show.Neighbor {
 	state := p.GetState()
 	n := show.Neighbor{
 		Address: c.Address, AS: c.AS, Internal: c.AS == cfg.AS, Description: c.Description,
@@ -65,11 +92,8 @@ func neighbor(cfg *config.BGP, c *config.BGPNeighbor, p *api.Peer) show.Neighbor
 		Received: messages(state.GetMessages().GetReceived()), Sent: messages(state.GetMessages().GetSent()),
 		MD5: c.Password != "" || c.PasswordFile != "", TTLSecurity: c.TTLSecurity, Multihop: c.Multihop, Passive: c.Passive,
 		Import: c.Import, Export: c.Export, ReflectorOf: c.RouteReflectorClient,
-		Restarting: p.GetGracefulRestart().GetPeerRestarting(), LastEnd: state.GetDisconnectMessage(),
+		Restarting: p.GetGracefulRestart().GetPeerRestarting(), LastEnd: end,
 		GracefulStart: cfg.GracefulRestart && p.GetGracefulRestart().GetPeerRestartTime() > 0,
-	}
-	if r := state.GetDisconnectReason(); n.LastEnd == "" && r != api.PeerState_DISCONNECT_REASON_UNSPECIFIED {
-		n.LastEnd = reasonName(r)
 	}
 	up := n.State == stateNames[bgp.BGP_FSM_ESTABLISHED]
 	if up {
@@ -120,13 +144,8 @@ func (s *Server) routes(cfg *config.BGP, arg string) ([]show.Route, error) {
 	if len(words) == 0 || len(words) > 2 {
 		return nil, fmt.Errorf("bgp: routes of %q: expected a family, and a prefix or an address or nothing", arg)
 	}
-	var family bgp.Family
-	for f, rf := range families {
-		if f.String() == words[0] {
-			family = rf
-		}
-	}
-	if family == 0 {
+	f, ok := familyNamed(words[0])
+	if !ok {
 		return nil, fmt.Errorf("bgp: %q is not a family", words[0])
 	}
 	var exact netip.Prefix
@@ -144,7 +163,7 @@ func (s *Server) routes(cfg *config.BGP, arg string) ([]show.Route, error) {
 	}
 	list := []show.Route{}
 	longest := -1
-	err := s.gobgp.ListPath(apiutil.ListPathRequest{TableType: api.TableType_TABLE_TYPE_GLOBAL, Family: family},
+	err := s.gobgp.ListPath(apiutil.ListPathRequest{TableType: api.TableType_TABLE_TYPE_GLOBAL, Family: families[f]},
 		func(nlri bgp.NLRI, paths []*apiutil.Path) {
 			prefix, ok := prefixOf(nlri)
 			switch {
