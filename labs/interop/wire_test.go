@@ -24,9 +24,9 @@ import (
 func TestWire(t *testing.T) {
 	const dir = "testdata/wire"
 	l := start(t, topology(t, dir, "interop-wire"), dir, nil)
-	for _, f := range []struct{ family, group, bySource, source string }{
-		{"ipv4", "239.1.1.1", "232.1.1.1", "10.1.0.10"},
-		{"ipv6", "ff1e::1", "ff3e::1", "2001:db8:1::10"},
+	for _, f := range []struct{ family, group, bySource, source, candidate, learned, scoped string }{
+		{"ipv4", "239.1.1.1", "232.1.1.1", "10.1.0.10", "10.20.0.2", "225.1.1.1", "239.255.1.1"},
+		{"ipv6", "ff1e::1", "ff3e::1", "2001:db8:1::10", "2001:db8:20::2", "ff18::1", "ff15::1"},
 	} {
 		l.force("h3", f.group, "0")
 		l.force("h4", f.group, map[string]string{"ipv4": "2", "ipv6": "1"}[f.family])
@@ -72,6 +72,10 @@ func TestWire(t *testing.T) {
 		})
 		if lost := l.Received("h1", group).Lost; lost > begin.Lost {
 			t.Errorf("h1 lost %d", lost-begin.Lost)
+		}
+		// r2 advertises itself to r1, the BSR of the domain and of a scope, whose messages reach r3.
+		for _, group := range []string{f.learned, f.scoped} {
+			l.until(15*time.Second, "r3 has learned the RP of "+group, func() string { return differ(l.rp("r3", group), f.candidate) })
 		}
 		// Queries of a group, by the version of each link; then of a source.
 		for _, host := range []string{"h1", "h3", "h4"} {
@@ -122,9 +126,6 @@ func sendable(t *testing.T) []judge.Message {
 	if len(types) != 10 || len(makers) != 1 {
 		t.Errorf("PIM: messages %v, and %v", types, makers)
 	}
-	// Those of BSR can be read and written, but no machine sends them yet.
-	bsr := []string{"Bootstrap", "CandidateRPAdv"}
-	types = slices.DeleteFunc(types, func(name string) bool { return slices.Contains(bsr, name) })
 	for _, f := range families {
 		for _, name := range append(types, makers...) {
 			add(f, name)

@@ -163,8 +163,8 @@ func junk(all map[string]string) bool {
 	return all["msdp.unknown_data"]+all["msdp.trailing_junk"]+all["msdp.tlv_len.too_long"]+all["msdp.tlv_len.too_short"] != ""
 }
 
-var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "5": "Assert",
-	"6": "Graft", "7": "GraftAck", "9": "StateRefresh"}
+var pimTypes = map[string]string{"0": "Hello", "1": "Register", "2": "RegisterStop", "3": "JoinPrune", "4": "Bootstrap", "5": "Assert",
+	"6": "Graft", "7": "GraftAck", "8": "CandidateRPAdv", "9": "StateRefresh"}
 
 // name names a control message, and returns the status of its checksum.
 func name(f map[string]string) (Message, string) {

@@ -36,6 +36,21 @@ func TestJudge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rp := netip.MustParseAddr("10.0.0.9")
+	groups := pimwire.Group{Addr: netip.MustParseAddr("239.0.0.0"), MaskLen: 8}
+	bootstrap, err := pimwire.Encode(&pimwire.Bootstrap{FragmentTag: 7, HashMaskLen: 30, Priority: 64, BSR: src, Ranges: []pimwire.RPRange{
+		{Group: groups, RPCount: 1, RPs: []pimwire.RPMapping{{RP: rp, Holdtime: 150 * time.Second, Priority: 192}}},
+	}}, src, netip.MustParseAddr("224.0.0.13"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	adv, err := pimwire.Encode(&pimwire.CandidateRPAdv{Priority: 192, Holdtime: 150 * time.Second, RP: rp, Groups: []pimwire.Group{groups}}, src, rp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pim := func(b []byte) []byte {
+		return (&ip.Packet{Src: src, Dst: netip.MustParseAddr("224.0.0.13"), Proto: engine.ProtoPIM, TTL: 1, Payload: b}).Append(nil)
+	}
 	encode := func(m dvmrpwire.Message) []byte {
 		b, err := dvmrpwire.Encode(dvmrpwire.Header{Version: dvmrpwire.OurVersion}, m)
 		if err != nil {
@@ -59,9 +74,9 @@ func TestJudge(t *testing.T) {
 		packet  func(payload []byte) []byte
 		bad     [][]byte // packets that are faulty in another way
 	}{
-		{"ipv4 Hello", hello, func(b []byte) []byte {
-			return (&ip.Packet{Src: src, Dst: netip.MustParseAddr("224.0.0.13"), Proto: engine.ProtoPIM, TTL: 1, Payload: b}).Append(nil)
-		}, nil},
+		{"ipv4 Hello", hello, pim, nil},
+		{"ipv4 Bootstrap", bootstrap, pim, nil},
+		{"ipv4 CandidateRPAdv", adv, pim, nil},
 		{"ipv4 DVMRP prune", prune, igmp, [][]byte{igmp(encode(short{}))}},
 		{"ipv4 DVMRP prune in a tunnel", prune, func(b []byte) []byte { return tunnel(igmp(b)) }, [][]byte{tunnel(igmp(encode(short{})))}},
 		// Where the packet in the tunnel is the payload, it is its own header that is wrong.
