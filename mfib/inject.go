@@ -12,7 +12,8 @@ import (
 
 // inject hands on a packet that a protocol forwards by hand, less the interfaces where a row would not send it: those
 // with a boundary for the group (RFC 2365), and those whose threshold its TTL does not pass. The protocol has
-// decremented the TTL; thresholds are compared with what it was before, as the kernel does.
+// decremented the TTL; thresholds are compared with what it was before, as the kernel does. A packet of this router's own is treated
+// as if it had arrived.
 func (m *Machine) inject(ev engine.Inject) {
 	p, err := ip.Parse(ev.Packet)
 	if err != nil || !routable(p.Dst) {
@@ -23,10 +24,14 @@ func (m *Machine) inject(ev engine.Inject) {
 	if ev.From != (engine.MachineID{}) {
 		from = m.component(ev.From)
 	}
+	ttl := int(p.TTL) + 1
+	if ev.Own {
+		ttl = int(p.TTL)
+	}
 	out := slices.DeleteFunc(slices.Clone(ev.Out), func(id engine.IfID) bool {
 		i := m.ifaces[id]
-		return i == nil || i.cfg == nil || i.cfg.bounds(p.Dst) || int(p.TTL)+1 <= int(max(1, i.cfg.TTLThreshold)) ||
-			from != nil && !m.mayUse(from, i, p.Dst)
+		return i == nil || i.cfg == nil || i.cfg.bounds(p.Dst) || ttl <= int(i.cfg.TTLThreshold) || !ev.Own && ttl <= 1 ||
+			from != nil && !ev.Own && !m.mayUse(from, i, p.Dst)
 	})
 	if len(out) > 0 {
 		m.emit(engine.Inject{Out: out, Packet: ev.Packet})

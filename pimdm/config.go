@@ -2,8 +2,10 @@ package pimdm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
+	"grove/internal/engine"
 	"grove/internal/pim/neighbor"
 )
 
@@ -11,6 +13,8 @@ import (
 // divided by the time scale.
 type Config struct {
 	Interfaces map[string]InterfaceConfig // dense mode runs on these, by name
+	// Own are the groups of which this router itself takes the packets, so that they are never pruned.
+	Own []netip.Addr
 
 	PruneHoldtime      time.Duration // Hold Time of the Prunes that we send; default 210 s
 	PruneLimit         time.Duration // t_limit, of the Prune Limit Timer; default 210 s
@@ -36,6 +40,8 @@ type InterfaceConfig struct {
 	// Sparse are the groups that are not dense mode's on this interface: those with an RP, and SSM ranges, where pimsm
 	// runs as well. Empty: all groups are dense.
 	Sparse []netip.Prefix
+	// Dense are groups that are dense mode's although Sparse holds them: those of Auto-RP.
+	Dense []netip.Prefix
 	// NoStateRefresh: no State Refresh message is sent or heard here, and the Hellos do not announce the capability.
 	NoStateRefresh bool
 	// Boundary are the groups for which the interface is an administrative scope boundary (RFC 3973 section 5.4). mfib
@@ -44,6 +50,14 @@ type InterfaceConfig struct {
 	// Threshold is Threshold(I): the TTL that a State Refresh message must have to leave here, as data packets must; 0
 	// means 1.
 	Threshold uint8
+}
+
+// dense says whether a group is dense mode's on the interface.
+func (c *InterfaceConfig) dense(g netip.Addr) bool { return !covers(c.Sparse, g) || covers(c.Dense, g) }
+
+// few says that none but the groups in Dense are.
+func (c *InterfaceConfig) few() bool {
+	return slices.ContainsFunc(c.Sparse, func(p netip.Prefix) bool { return p == allMulticast[engine.FamilyOf(p.Addr())] })
 }
 
 // Defaults of RFC 3973, section 4.8, and of our own bounds.

@@ -2,6 +2,7 @@ package pimdm
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"grove/internal/engine"
@@ -86,15 +87,16 @@ func (g *group) configure() {
 		if i.nb == nil {
 			continue
 		}
-		if !covers(i.cfg.Sparse, g.addr) {
+		if i.cfg.dense(g.addr) {
 			dense |= i.bit
 		}
 		if covers(i.cfg.Boundary, g.addr) {
 			boundary |= i.bit
 		}
 	}
-	if dense != g.dense || boundary != g.boundary {
-		g.dense, g.boundary = dense, boundary
+	own := slices.Contains(g.m.cfg.Own, g.addr)
+	if dense != g.dense || boundary != g.boundary || own != g.own {
+		g.dense, g.boundary, g.own = dense, boundary, own
 		g.touch()
 		g.sayInterestLater()
 	}
@@ -150,7 +152,7 @@ func (m *Machine) entryOf(i *iface, src netip.Addr, g wire.Group, source netip.A
 		m.drop(i, src, what+" of no single routable flow")
 		return nil
 	}
-	if covers(i.cfg.Sparse, g.Addr) {
+	if !i.cfg.dense(g.Addr) {
 		return nil // sparse mode's
 	}
 	return m.makeEntry(k)

@@ -135,8 +135,8 @@ func directlyConnected(e *entry) bool { return e.rpf.connected || e.rpf.local }
 // ---- section 4.4.1 ----
 
 // wanted is olist(S,G) != NULL for the upstream state machine: the interfaces of other protocols on this router count as
-// well (RFC 2715, section 2, rules 4 and 5).
-func wanted(e *entry) bool { return olist(e) != 0 || e.up.others }
+// well (RFC 2715, section 2, rules 4 and 5), and so does this router itself.
+func wanted(e *entry) bool { return olist(e) != 0 || e.up.others || e.g.own }
 
 // ---- section 4.6 ----
 

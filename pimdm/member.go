@@ -69,6 +69,12 @@ func (g *group) interested() bool {
 	return slices.ContainsFunc(g.entries.All, func(e *entry) bool { return e.in != 0 })
 }
 
+// floodsAll says whether dense mode floods on any interface whatever sparse mode has not taken there. One that has but a few groups
+// needs no wildcard receiver: what comes from their sources floods anyway.
+func (m *Machine) floodsAll() bool {
+	return slices.ContainsFunc(m.order, func(i *iface) bool { return i.runs && !i.cfg.few() })
+}
+
 func (g *group) sayInterestLater() {
 	if !g.unsaid {
 		g.unsaid = true
@@ -88,10 +94,10 @@ func (m *Machine) sayInterest() {
 		}
 		g.release()
 	}
-	if running := m.running != 0; running != m.wildcard {
-		m.wildcard = running
+	if wildcard := m.floodsAll(); wildcard != m.wildcard {
+		m.wildcard = wildcard
 		w := engine.Wildcard{}
-		if running {
+		if wildcard {
 			w.Groups = append(w.Groups, allMulticast[m.id.Family])
 		}
 		m.emit(w)

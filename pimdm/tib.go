@@ -22,6 +22,7 @@ type group struct {
 	// What the configuration says of the group: the interfaces where it is dense mode's, and those that are a scope
 	// boundary for it.
 	dense, boundary ifSet
+	own             bool // this router itself takes its packets
 
 	interest bool // engine.Interest as it was last said
 	unsaid   bool // on the list of groups whose Interest is to be worked out at Settled

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/autorp"
 	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 )
@@ -19,6 +20,8 @@ type Config struct {
 	RPs      []StaticRP
 	// AnycastRPs are the Anycast-RP sets whose members hand each other Registers on (RFC 4610).
 	AnycastRPs []AnycastRP
+	// AutoRP is Auto-RP, of IPv4. While it is on its two groups are dense mode's.
+	AutoRP autorp.Config
 	// SSM are the source-specific ranges: no (*,G) state, no Register (RFC 4607). Default 232.0.0.0/8, ff30::/12's
 	// ff3x::/32.
 	SSM []netip.Prefix
@@ -149,6 +152,7 @@ func (m *Machine) configure(c Config) {
 		m.configured, m.subscribe = true, true
 	}
 	m.configureAnycast()
+	m.autorp.Configure(m.now, m.cfg.AutoRP)
 	for _, g := range engine.SortedAddrs(m.groups) {
 		if ssm := m.isSSM(g.addr); ssm != g.ssm {
 			g.ssm = ssm

@@ -27,7 +27,7 @@
 //   - msdp.go: sources of other domains (RFC 3618)
 //   - border.go: other protocols on this router (RFC 2715): their sources, and what they want of ours
 //   - forwarding.go: the rules of section 4.2, and the rows of the forwarding table; data.go: packets that come up
-//   - mapping.go: Group-to-RP mappings and the hash function (4.7)
+//   - mapping.go: Group-to-RP mappings and the hash function (4.7); autorp.go: those of Auto-RP (internal/pim/autorp does it)
 //   - target.go: the MRIB: sources and RPs, their paths, NBR(I,A)
 //   - iface.go, neighbor.go: interfaces and neighbors (internal/pim/neighbor does Hello); member.go: hosts
 //   - receive.go, transmit.go: messages (internal/pim/wire reads and writes them); packet.go: data packets in Registers
@@ -71,11 +71,15 @@
 //   - RFC 2715, section 4.4, as far as RFC 7761 has what it asks for
 //   - RFC 3618, sections 3, 6 and 8: what the RP does for MSDP (Config.MSDP; the machine msdp speaks it)
 //   - RFC 4610: Anycast-RP by copies of Registers
+//   - Auto-RP, version 1+ (Farinacci and Wei, 1998)
 //   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
 //
 // # Known gaps
 //
 //   - RPs are static: no Bootstrap (section 4.7), no Embedded-RP (RFC 3956).
+//   - A range of groups to which Auto-RP denies an RP has none here; on a sparse-dense interface it is dense mode's only if no RP of
+//     the configuration has it. An RP that is learned takes no groups from dense mode there.
+//   - Auto-RP's messages of our own leave by the interfaces of sparse mode only, not by those where dense mode is alone.
 //   - MSDP tells of sources of other domains for groups with receivers of ours: another protocol that is a wildcard receiver gets
 //     those of no other group.
 //   - A source is told to other domains for up to RP_Keepalive_Period after its last Register or Null-Register.

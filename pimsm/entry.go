@@ -63,7 +63,7 @@ func (m *Machine) makeGroup(a netip.Addr) *group {
 	if g := m.groups[a]; g != nil {
 		return g
 	}
-	if !m.room() {
+	if m.dense(a) || !m.room() {
 		return nil
 	}
 	g := &group{addr: a, ssm: m.isSSM(a)}
@@ -143,6 +143,9 @@ func (m *Machine) isSSM(g netip.Addr) bool {
 
 // rpOf returns RP(G); nil if none is known.
 func (m *Machine) rpOf(g netip.Addr) *target {
+	if m.dense(g) {
+		return nil
+	}
 	if best := chooseRP(m.mappings, g); best != nil && !best.bidir {
 		return m.targets[best.rp]
 	}

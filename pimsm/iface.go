@@ -36,6 +36,8 @@ type iface struct {
 	unprimed []netip.Addr // neighbors that have just come or come back (bsr.go)
 
 	pending bundles // Join/Prune messages to be sent at Settled
+
+	hears []netip.Addr // groups of Auto-RP that we said we are a member of
 }
 
 // set is the interface as a set of one; nil is the empty set.
@@ -71,6 +73,7 @@ func (m *Machine) interfaceChange(e engine.InterfaceChange) {
 		i.link = engine.Interface{ID: e.ID, Name: i.link.Name}
 	}
 	m.own(i.link.Addrs, +1)
+	m.autorp.AddressesChanged(m.now)
 	m.configureInterface(i)
 	if e.Gone {
 		m.removeInterface(i)
@@ -150,6 +153,7 @@ func (i *iface) follow() {
 		i.dr = dr
 		i.drChanged()
 	}
+	i.hearAutoRP()
 }
 
 // drChanged: pim_include and CouldRegister depend on I_am_DR(I).
@@ -293,6 +297,7 @@ func (i *iface) env() neighbor.Env {
 		NeighborUp: func(_ time.Time, n *neighbor.Neighbor) {
 			i.resolveHops()
 			i.toPrime(n.Address)
+			m.autorp.NeighborUp(m.now)
 		},
 		NeighborDown: func(_ time.Time, n *neighbor.Neighbor) {
 			i.winnerLost(n.Address, "current winner's NLT expires")

@@ -7,6 +7,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ifset"
+	"grove/internal/pim/autorp"
 	"grove/internal/pim/bootstrap"
 )
 
@@ -40,7 +41,8 @@ type Machine struct {
 	learned  [origins][]mapping
 	members  []*target                  // of Anycast-RP sets
 	anycasts map[netip.Addr]*anycastSet // by the RP's address
-	bsr      *bootstrap.Instance        // nil: not configured
+	autorp   *autorp.AutoRP
+	bsr      *bootstrap.Instance // nil: not configured
 
 	touchedGroups  []*group
 	touchedSources []*source
@@ -62,11 +64,13 @@ type Machine struct {
 
 // New returns a machine. It speaks IPv4 or IPv6 as id.Family says, and does nothing until it is configured.
 func New(id engine.MachineID, rng *rand.Rand) *Machine {
-	return &Machine{
+	m := &Machine{
 		id: id, rng: rng, cfg: Config{}.withDefaults(id.Family),
 		ifaces: make(map[engine.IfID]*iface), owned: make(map[netip.Addr]int),
 		groups: make(map[netip.Addr]*group), targets: make(map[netip.Addr]*target),
 	}
+	m.autorp = autorp.New(m.autorpEnv())
+	return m
 }
 
 // Step is engine.Machine's.

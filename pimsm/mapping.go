@@ -29,9 +29,9 @@ func (o origin) String() string {
 type mapping struct {
 	origin      origin
 	groups      netip.Prefix
-	bidir       bool // the range is one of BIDIR-PIM: "They MUST NOT treat them as being for the protocol they support" (RFC 5059, section 3.6)
-	rp          netip.Addr
-	priority    uint8 // the lowest wins
+	bidir       bool       // the range is one of BIDIR-PIM: "They MUST NOT treat them as being for the protocol they support" (RFC 5059, section 3.6)
+	rp          netip.Addr // invalid: the range has none (Auto-RP)
+	priority    uint8      // the lowest wins
 	hashMaskLen uint8
 }
 
@@ -77,7 +77,7 @@ func (m *Machine) mappingsChanged() {
 	}
 	tracked, ranges := make(map[netip.Addr]bool), make(map[netip.Prefix]bool)
 	for _, mp := range m.mappings {
-		if mp.bidir {
+		if mp.bidir || !mp.rp.IsValid() {
 			continue
 		}
 		if !tracked[mp.rp] {

@@ -11,6 +11,10 @@ import (
 
 // receive takes a PIM packet. What is wrong is counted, noted, and changes nothing.
 func (m *Machine) receive(p *engine.Packet) {
+	if p.Proto == engine.ProtoUDP {
+		m.receiveAutoRP(p)
+		return
+	}
 	if p.Proto != engine.ProtoPIM || engine.FamilyOf(p.Dst) != m.id.Family {
 		return
 	}
@@ -94,6 +98,9 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 		set := &jp.Groups[n]
 		if !set.Group.Single() || !validGroup(set.Group.Addr) {
 			m.drop(i, src, "join/prune of no single routable group")
+			continue
+		}
+		if m.dense(set.Group.Addr) {
 			continue
 		}
 		if forUs {

@@ -9,6 +9,7 @@ import (
 	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
+	"grove/internal/pim/autorp"
 	"grove/internal/rib"
 	"grove/pimsm"
 )
@@ -94,6 +95,7 @@ type PIM struct {
 	AcceptRegister []pimsm.RegisterFilter
 	AnycastRPs     []pimsm.AnycastRP
 	BSR            BSR
+	AutoRP         autorp.Config // of IPv4
 
 	MaxEntries int
 	MaxSources int

@@ -37,6 +37,7 @@ func defaultPIM(f engine.Family) PIM {
 		},
 	}
 	if f == engine.IPv4 {
+		p.AutoRP = defaultAutoRP()
 		p.SSM = []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{232}), 8)}
 		return p
 	}
@@ -89,7 +90,7 @@ func pimKeys(f engine.Family) []key[PIM] {
 			print: func(v *pimsm.RegisterFilter) string { return quote(v.Group.String()) },
 		},
 	}
-	return append([]key[PIM]{
+	keys := append([]key[PIM]{
 		list("rp", "Static rendezvous points. They must be the same on all routers of the domain.", rps,
 			func(v *PIM) *[]pimsm.StaticRP { return &v.RPs },
 			func(r *reader, at places, v *pimsm.StaticRP, before []pimsm.StaticRP) { r.checkRP(at, v, before, f) }),
@@ -153,6 +154,10 @@ func pimKeys(f engine.Family) []key[PIM] {
 		number("max-sources", func(v *PIM) *int { return &v.MaxSources }, 1, 100_000_000, "100000",
 			"(S,G) entries of one group."),
 	}, within(denseKeys(), func(v *PIM) *PIMDense { return &v.Dense })...)
+	if f == engine.IPv4 {
+		keys = append(keys, autorpKey())
+	}
+	return keys
 }
 
 func anycastKeys(f engine.Family) []key[pimsm.AnycastRP] {

@@ -64,6 +64,9 @@ func (c *Config) Machines() map[engine.MachineID]any {
 					}
 				}
 			}
+			if pim != nil {
+				c.floodAutoRP(iface, pim, f, &sparse, &dense, &entry)
+			}
 			if iface.DVMRP != nil && f == engine.IPv4 {
 				entry.Owner = engine.DVMRP
 				vector.Interfaces[iface.Name] = iface.dvmrpInterface()
@@ -151,6 +154,7 @@ func (c *Config) pimsm(f engine.Family) pimsm.Config {
 		AcceptRegister:      p.AcceptRegister,
 		AnycastRPs:          p.AnycastRPs,
 		BSR:                 c.bsr(f),
+		AutoRP:              c.autorp(f),
 		MaxEntries:          p.MaxEntries,
 		MaxSources:          p.MaxSources,
 	}

@@ -25,7 +25,7 @@
 //   - inbox.go: the queue between the readers and the loop
 //   - drivers.go: which sockets and tables the machines need
 //   - socket.go, sockopt.go: raw sockets, one per protocol and family, with control messages
-//   - groups.go: memberships of link-local groups
+//   - groups.go: memberships of the groups that machines listen to
 //   - plane.go: the kernel's multicast tables (mfib/kernel) and the reader of their sockets
 //   - netlink.go: reading links, addresses, unicast routes and nexthop objects
 //   - view.go: what was read, and what of it was announced
@@ -64,6 +64,8 @@
 //     another process has is said once, and tried again every five seconds.
 //   - What was written to a stream before it was closed has five seconds to leave, one when groved ends; then the stream is
 //     reset.
+//   - UDP is heard on a raw socket with a filter that lets Auto-RP's port pass, and only if Auto-RP is configured. Its groups are not
+//     link-local: the kernel reports them by IGMP like a host's.
 //   - Only the main table is read: rules (ip rule) for other tables are not followed.
 //   - Forwarding is turned on for the families that protocols run for, and rp_filter off on the interfaces that
 //     multicast is routed on (the multicast table makes its own check). Where /proc/sys is read-only a warning says

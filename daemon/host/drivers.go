@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"grove/internal/engine"
+	"grove/pimsm"
 )
 
 // drivers are the sockets and multicast tables that the machines need, and the goroutines that read them.
@@ -47,25 +48,29 @@ func compareIDs(a, b engine.MachineID) int {
 	return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Table, b.Table))
 }
 
-// socketOf says which socket a machine speaks by; false: by none.
-func socketOf(id engine.MachineID) (key socketKey, ok bool) {
+// socketsOf says which sockets a machine speaks and hears by.
+func socketsOf(id engine.MachineID, config any) []socketKey {
 	switch {
 	case id.Protocol == engine.IGMP && id.Family == engine.IPv4:
-		return socketKey{engine.IPv4, engine.ProtoIGMP}, true
+		return []socketKey{{engine.IPv4, engine.ProtoIGMP}}
 	case id.Protocol == engine.IGMP:
-		return socketKey{engine.IPv6, engine.ProtoICMPv6}, true
+		return []socketKey{{engine.IPv6, engine.ProtoICMPv6}}
 	case id.Protocol == engine.DVMRP:
-		return socketKey{engine.IPv4, engine.ProtoIGMP}, true
+		return []socketKey{{engine.IPv4, engine.ProtoIGMP}}
 	case id.Protocol == engine.PIMSM, id.Protocol == engine.PIMDM:
-		return socketKey{id.Family, engine.ProtoPIM}, true
+		keys := []socketKey{{id.Family, engine.ProtoPIM}}
+		if c, ok := config.(pimsm.Config); ok && c.AutoRP.On() {
+			keys = append(keys, socketKey{id.Family, engine.ProtoUDP})
+		}
+		return keys
 	}
-	return socketKey{}, false
+	return nil
 }
 
 // open opens what the machines need and is not open yet, in the namespace.
 func (d *drivers) open(machines map[engine.MachineID]any, space namespace) error {
 	err := space.run(func() error {
-		for id := range engine.SortedFunc(machines, compareIDs) {
+		for id, config := range engine.SortedFunc(machines, compareIDs) {
 			if id.Protocol == engine.MFIB && d.planes[id] == nil {
 				p, err := openPlane(id)
 				if err != nil {
@@ -73,7 +78,7 @@ func (d *drivers) open(machines map[engine.MachineID]any, space namespace) error
 				}
 				d.planes[id] = p
 			}
-			if key, ok := socketOf(id); ok {
+			for _, key := range socketsOf(id, config) {
 				if d.sockets[key] == nil {
 					s, err := openSocket(key)
 					if err != nil {
@@ -126,9 +131,9 @@ func (d *drivers) start(b *inbox) {
 func (d *drivers) close(machines map[engine.MachineID]any) error {
 	needed := make(map[socketKey]bool)
 	families := make(map[engine.Family]bool)
-	for id := range machines {
+	for id, config := range machines {
 		families[id.Family] = true
-		if key, ok := socketOf(id); ok {
+		for _, key := range socketsOf(id, config) {
 			needed[key] = true
 		}
 	}

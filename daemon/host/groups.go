@@ -11,7 +11,7 @@ import (
 	"grove/internal/engine"
 )
 
-// groups holds this host's memberships of link-local groups, on UDP sockets that are for nothing else (and, as they are
+// groups holds this host's memberships of groups, link-local ones mostly, on UDP sockets that are for nothing else (and, as they are
 // not bound, receive nothing). A socket holds as many as net.ipv4.igmp_max_memberships allows (20 by default), so there are as many sockets as it takes.
 type groups struct {
 	open    func() error // opens one more socket, in the right namespace

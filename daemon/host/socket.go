@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
@@ -73,6 +74,8 @@ func openSocket(key socketKey) (*socket, error) {
 	case err != nil:
 	case key.proto == engine.ProtoIGMP:
 		err = setInts(conn, [][3]int{{unix.IPPROTO_IP, unix.IP_ROUTER_ALERT, 1}})
+	case key.proto == engine.ProtoUDP:
+		err = ipv4.NewPacketConn(conn).SetBPF(onlyPort(engine.PortAutoRP))
 	case key.proto == engine.ProtoICMPv6:
 		var mld ipv6.ICMPFilter
 		mld.SetAll(true)
@@ -91,6 +94,22 @@ func openSocket(key socketKey) (*socket, error) {
 	setBuffer(conn, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, 4<<20)
 	setBuffer(conn, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, 4<<20)
 	return s, nil
+}
+
+// onlyPort is a filter that lets UDP datagrams to a port pass, of all that reach the host.
+func onlyPort(port uint32) []bpf.RawInstruction {
+	const headerLen, destinationPort, whole = 0, 2, 1 << 16
+	program, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadMemShift{Off: headerLen},
+		bpf.LoadIndirect{Off: destinationPort, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: port, SkipFalse: 1},
+		bpf.RetConstant{Val: whole},
+		bpf.RetConstant{},
+	})
+	if err != nil {
+		panic(err) // the program does not depend on anything
+	}
+	return program
 }
 
 // send sends a packet out of the interface index, or by the unicast route if that is 0. It does not wait: a packet for

@@ -9,6 +9,7 @@ import (
 	"grove/dvmrp"
 	"grove/igmp"
 	"grove/internal/engine"
+	"grove/internal/pim/autorp"
 	"grove/internal/rib"
 	"grove/mfib"
 	"grove/msdp"
@@ -52,6 +53,8 @@ func speaks(id engine.MachineID, proto uint8) bool {
 		return id.Protocol == engine.IGMP
 	case engine.ProtoPIM:
 		return id.Protocol == engine.PIMSM || id.Protocol == engine.PIMDM
+	case engine.ProtoUDP: // Auto-RP
+		return id.Protocol == engine.PIMSM
 	}
 	return false
 }
@@ -88,7 +91,7 @@ func withoutInterfaces(config any) any {
 		c.Interfaces = nil
 		return c
 	case pimsm.Config:
-		c.Interfaces, c.RPs = nil, nil
+		c.Interfaces, c.RPs, c.AutoRP = nil, nil, autorp.Config{}
 		return c
 	case pimdm.Config:
 		c.Interfaces = nil

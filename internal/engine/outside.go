@@ -111,6 +111,10 @@ const (
 	ProtoPIM    uint8 = 103
 )
 
+// PortAutoRP is the UDP port of Auto-RP. It is the one protocol over UDP that a machine speaks: of UDP the driver hands up what is
+// addressed to this port, and nothing else.
+const PortAutoRP = 496
+
 // Packet is a control packet that arrived. The driver has removed the IP header and checked nothing but its length:
 // checksums of the payload are the protocol's to verify.
 type Packet struct {
@@ -135,8 +139,8 @@ type Send struct {
 	Payload     []byte
 }
 
-// HostGroup asks the driver to be, or to be no longer, a host member of a link-local group on an interface, so that
-// the machine's packets arrive.
+// HostGroup asks the driver to be, or to be no longer, a host member of a group on an interface, so that the machine's packets
+// arrive: a link-local one, or one of Auto-RP's.
 type HostGroup struct {
 	If     IfID
 	Group  netip.Addr
@@ -283,11 +287,13 @@ type Upcall struct {
 // Registers by it). The packet is not looped back to this host, and its TTL is already decremented. What a protocol asks
 // for goes by mfib, which takes off the interfaces that TTL thresholds and boundaries forbid, as it does for rows. If Fresh is
 // set the packet did not come up from the forwarding plane but out of a tunnel, and mfib adds the outgoing interfaces that the
-// other components want of its (S,G); a packet that came up it forwards for them by itself.
+// other components want of its (S,G); a packet that came up it forwards for them by itself. If Own is set the packet is this
+// router's own, as a host's would be: its TTL is what it is sent with, and it may leave by interfaces that are another protocol's.
 type Inject struct {
 	From   MachineID
 	Out    []IfID
 	Fresh  bool
+	Own    bool
 	Packet []byte
 }
 

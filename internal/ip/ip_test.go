@@ -164,6 +164,39 @@ func TestCompleteChecksum(t *testing.T) {
 	}
 }
 
+func TestParseUDP(t *testing.T) {
+	for _, hosts := range [][2]string{{"10.0.0.1", "239.1.1.1"}, {"fd00::1", "ff0e::1"}} {
+		src, dst := addr(hosts[0]), addr(hosts[1])
+		d := ip.UDP(netip.AddrPortFrom(src, 7), netip.AddrPortFrom(dst, 496), 3, []byte("data")).Payload
+		from, to, data, err := ip.ParseUDP(src, dst, append(slices.Clone(d), "more"...))
+		if err != nil || from != 7 || to != 496 || string(data) != "data" {
+			t.Errorf("%v: %d %d %q %v", dst, from, to, data, err)
+		}
+		for n := range d {
+			if _, _, _, err := ip.ParseUDP(src, dst, d[:n]); !errors.Is(err, ip.ErrMalformed) {
+				t.Errorf("%v, cut at %d: %v", dst, n, err)
+			}
+		}
+		for n := range d { // every bit counts, but for those that say that there is no checksum
+			wrong := slices.Clone(d)
+			wrong[n] ^= 0x10
+			if _, _, _, err := ip.ParseUDP(src, dst, wrong); !errors.Is(err, ip.ErrMalformed) {
+				t.Errorf("%v, byte %d changed: %v", dst, n, err)
+			}
+		}
+		none := slices.Clone(d)
+		none[6], none[7] = 0, 0
+		if _, _, _, err := ip.ParseUDP(src, dst, none); (err == nil) != dst.Is4() {
+			t.Errorf("%v, without a checksum: %v", dst, err)
+		}
+		short := slices.Clone(d)
+		short[5] = 7
+		if _, _, _, err := ip.ParseUDP(src, dst, short); !errors.Is(err, ip.ErrMalformed) {
+			t.Errorf("%v, of 7 bytes: %v", dst, err)
+		}
+	}
+}
+
 func TestSetTTL(t *testing.T) {
 	for _, g := range golden {
 		b := unhex(t, g.bytes)

@@ -235,6 +235,26 @@ func UDP(src, dst netip.AddrPort, ttl uint8, data []byte) Packet {
 	return Packet{Src: src.Addr(), Dst: dst.Addr(), Proto: protoUDP, TTL: ttl, Payload: d}
 }
 
+// ParseUDP reads the UDP datagram, header included, that a packet of src to dst carries: its ports and its data, which shares memory
+// with it. Bytes behind its length are ignored. The error wraps ErrMalformed.
+func ParseUDP(src, dst netip.Addr, d []byte) (from, to uint16, data []byte, err error) {
+	if len(d) < udpHeaderLen {
+		return 0, 0, nil, fmt.Errorf("%w: UDP header", ErrMalformed)
+	}
+	n := int(binary.BigEndian.Uint16(d[4:]))
+	if n < udpHeaderLen || n > len(d) {
+		return 0, 0, nil, fmt.Errorf("%w: UDP length %d of %d", ErrMalformed, n, len(d))
+	}
+	d = d[:n]
+	// "An all zero transmitted checksum value means that the transmitter generated no checksum" (RFC 768), in IPv4.
+	if sum := binary.BigEndian.Uint16(d[6:]); (sum != 0 || dst.Is6()) && Fold(Sum(PseudoSum(src, dst, protoUDP, n), d)) != 0xffff {
+		return 0, 0, nil, fmt.Errorf("%w: UDP checksum", ErrMalformed)
+	}
+	return binary.BigEndian.Uint16(d), binary.BigEndian.Uint16(d[2:]), d[udpHeaderLen:], nil
+}
+
+const udpHeaderLen = 8
+
 // SetTTL changes the TTL or hop limit of the packet in b, and the IPv4 header's checksum with it. Parse accepted b.
 func SetTTL(b []byte, ttl uint8) {
 	if b[0]>>4 == 6 {

@@ -25,6 +25,7 @@ import (
 // ipv4Only are scenarios that have no counterpart in IPv6, with the reason.
 var ipv4Only = map[string]string{
 	"msdp":               "MSDP is a protocol of IPv4",
+	"autorp":             "Auto-RP is a protocol of IPv4",
 	"dvmrp":              "DVMRP is a protocol of IPv4",
 	"owner-changes":      "DVMRP is a protocol of IPv4",
 	"border-dvmrp-dense": "DVMRP is a protocol of IPv4",

@@ -48,7 +48,8 @@
 //   - Packets take no time to be sent: links have delay and no bandwidth.
 //   - Fragments are modelled as one unit that arrives whole or not at all (Sim.transmit says which packets are
 //     fragmented, dropped, or a fault).
-//   - A host does not hear its own packets, and a router has no applications that receive.
+//   - A host does not hear its own packets, and a router has no applications that receive. It hears the groups of Auto-RP that its
+//     machines join, but does not report them by IGMP, as Linux does.
 //   - A tunnel learns the MTU of its path without losing a packet. ICMP is not sent.
 //   - Streams are not made of packets: they follow the unicast paths and their delays, but no link counts, loses or captures
 //     their segments, and a window takes no longer than a byte. What is on its way when the path is cut is late by a second.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"encoding/binary"
+
 	"grove/internal/engine"
 	"grove/internal/ip"
 	"grove/internal/probe"
@@ -44,6 +46,11 @@ func (s *Sim) newData(d *ip.Packet) *packet {
 }
 
 const udpHeader = 8
+
+// autoRP says whether a packet is to the port whose datagrams come up to the machines.
+func (p *packet) autoRP() bool {
+	return p.Proto == engine.ProtoUDP && len(p.Payload) >= udpHeader && binary.BigEndian.Uint16(p.Payload[2:]) == engine.PortAutoRP
+}
 
 // with returns the packet as it is with a TTL.
 func (p *packet) with(ttl uint8) ip.Packet {

@@ -288,6 +288,9 @@ func (r *Router) portGone(p *Port) {
 func (r *Router) receive(on *Port, p *packet, ttl uint8, hop int32) {
 	switch {
 	case p.data:
+		if p.autoRP() && r.member(on, p.Dst) {
+			r.deliver(on, p, ttl)
+		}
 		if v := on.vif[family(p.family())]; v >= 0 {
 			r.arriving = p.with(ttl)
 			r.current, r.currentHop = p, hop

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"grove/internal/engine"
 )
 
 // Port is the UDP port that messages are sent to (PIM-RP-DISC, section 5).
-const Port = 496
+const Port = engine.PortAutoRP
 
 // The groups of section 5.
 var (
