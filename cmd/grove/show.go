@@ -90,14 +90,25 @@ func (s *shower) family(c *cobra.Command, f pb.Family) {
 		showing(s, joins, f, "join [GROUP]", "What neighbors joined and pruned on our interfaces", cobra.MaximumNArgs(1), "joins"),
 		showing(s, stateRefresh, f, "state-refresh [GROUP]", "State Refresh messages of dense mode", cobra.MaximumNArgs(1)),
 		showing(s, upstream, f, "upstream [GROUP]", "What we join and pruned upstream", cobra.MaximumNArgs(2)),
-		showing(s, rps, f, "rp [GROUP]", "Rendezvous points", cobra.MaximumNArgs(1), "rp-info", "rp-mapping"),
+		s.rp(f, "rp-info"),
+		showing(s, rpMappings, f, "rp-mapping [GROUP]", "Mappings of groups to rendezvous points, and where they come from; of a group, with hash values",
+			cobra.MaximumNArgs(1), "rp-hash"),
+		showing(s, bsr, f, "bsr", "The bootstrap router, and its candidates", cobra.NoArgs, "bsr-router"),
 	)
 	c.AddCommand(pim,
 		s.mroute(f),
 		showing(s, rpf, f, "rpf [ADDRESS]", "By which route and neighbor an address is reached", cobra.MaximumNArgs(1)),
-		showing(s, rps, f, "rp [GROUP]", "Rendezvous points", cobra.MaximumNArgs(1)),
+		s.rp(f),
 		s.counts(),
 	)
+}
+
+// rp is show ip rp, and with mapping behind it what IOS calls show ip pim rp mapping.
+func (s *shower) rp(f pb.Family, also ...string) *cobra.Command {
+	c := showing(s, rps, f, "rp [GROUP]", "Rendezvous points", cobra.MaximumNArgs(1), also...)
+	c.AddCommand(showing(s, rpMappings, f, "mapping [GROUP]", "Mappings of groups to rendezvous points, and where they come from; of a group, with hash values",
+		cobra.MaximumNArgs(1), "mappings"))
+	return c
 }
 
 func (s *shower) membership(use, short string, f pb.Family) *cobra.Command {
@@ -210,12 +221,20 @@ var rpf = view[*pb.GetRPFResponse]{
 
 var rps = view[*pb.ListRPsResponse]{
 	func(ctx context.Context, c grovev1connect.RouterServiceClient, f pb.Family, args []string) (*pb.ListRPsResponse, error) {
-		group := word(args, 0)
-		if group == "mapping" { // IOS: show ip pim rp mapping
-			group = ""
-		}
-		return message(c.ListRPs(ctx, connect.NewRequest(&pb.ListRPsRequest{Family: f, Group: group})))
+		return message(c.ListRPs(ctx, connect.NewRequest(&pb.ListRPsRequest{Family: f, Group: word(args, 0)})))
 	}, rpTable,
+}
+
+var rpMappings = view[*pb.ListRPMappingsResponse]{
+	func(ctx context.Context, c grovev1connect.RouterServiceClient, f pb.Family, args []string) (*pb.ListRPMappingsResponse, error) {
+		return message(c.ListRPMappings(ctx, connect.NewRequest(&pb.ListRPMappingsRequest{Family: f, Group: word(args, 0)})))
+	}, rpMappingTable,
+}
+
+var bsr = view[*pb.GetBSRResponse]{
+	func(ctx context.Context, c grovev1connect.RouterServiceClient, f pb.Family, _ []string) (*pb.GetBSRResponse, error) {
+		return message(c.GetBSR(ctx, connect.NewRequest(&pb.GetBSRRequest{Family: f})))
+	}, bsrTable,
 }
 
 var counts = view[*pb.ListCountsResponse]{

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	pb "grove/daemon/api/grove/v1"
@@ -217,6 +218,87 @@ func rpTable(w io.Writer, m *pb.ListRPsResponse) {
 		t.row(r.Address, strings.Join(r.Groups, " "), r.Origin, by, fmt.Sprint(r.ActiveGroups))
 	}
 	t.write(w)
+}
+
+func rpMappingTable(w io.Writer, m *pb.ListRPMappingsResponse) {
+	header := []string{"Groups", "RP", "Origin", "Priority", "Reached"}
+	ofGroup := slices.ContainsFunc(m.Mappings, func(x *pb.RPMapping) bool { return x.Hash != nil })
+	if ofGroup {
+		header = append(header, "Hash mask", "Hash", "Chosen")
+	}
+	t := newTable(header...)
+	for _, x := range m.Mappings {
+		reached := "no"
+		switch {
+		case x.Bidir:
+			reached = "BIDIR-PIM: not for sparse mode"
+		case x.WeAreRp:
+			reached = "this router"
+		case x.Reachable:
+			reached = "yes"
+		}
+		priority := fmt.Sprint(x.Priority)
+		if strings.HasPrefix(x.Origin, "static") {
+			priority = "-"
+		}
+		row := []string{x.Groups, x.Rp, x.Origin, priority, reached}
+		if ofGroup {
+			row = append(row, fmt.Sprint(x.HashMaskLength), fmt.Sprint(x.GetHash()), yesOrDash(x.Chosen))
+		}
+		t.row(row...)
+	}
+	t.write(w)
+}
+
+func yesOrDash(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "-"
+}
+
+// bsrTable prints the zones; at the BSR the candidates below, and then what this router advertises.
+func bsrTable(w io.Writer, m *pb.GetBSRResponse) {
+	t := newTable("Zone", "State", "BSR", "Priority", "Hash mask", "Uptime", "Timer", "Mappings", "Candidate here")
+	for _, z := range m.Zones {
+		zone, priority, mask := "domain", "-", "-"
+		if z.Scope != "" {
+			zone = z.Scope
+		}
+		if z.Bsr != "" {
+			priority, mask = fmt.Sprint(z.Priority), fmt.Sprint(z.HashMaskLength)
+		}
+		candidate := "-"
+		if z.Candidate != "" {
+			candidate = fmt.Sprintf("%s, priority %d", z.Candidate, z.CandidatePriority)
+		}
+		t.row(zone, z.State, orDash(z.Bsr), priority, mask, orDash(clock(z.Uptime)), orDash(clock(z.Expires)), fmt.Sprint(z.Mappings), candidate)
+	}
+	t.write(w)
+	if len(m.Candidates) > 0 {
+		fmt.Fprintln(w)
+		t := newTable("Candidate RP", "Groups", "Priority", "Holdtime", "Expires")
+		for _, c := range m.Candidates {
+			groups := c.Groups
+			if c.Bidir {
+				groups += " BIDIR"
+			}
+			t.row(c.Rp, groups, fmt.Sprint(c.Priority), clock(c.Holdtime), orDash(clock(c.Expires)))
+		}
+		t.write(w)
+	}
+	if len(m.Own) > 0 {
+		fmt.Fprintln(w)
+		t := newTable("Advertised by this router", "Groups", "Priority", "Next")
+		for _, c := range m.Own {
+			next := orDash(clock(c.Next))
+			if !c.Active {
+				next = "not our address"
+			}
+			t.row(c.Address, strings.Join(c.Groups, " "), fmt.Sprint(c.Priority), next)
+		}
+		t.write(w)
+	}
 }
 
 func countTable(w io.Writer, m *pb.ListCountsResponse) {

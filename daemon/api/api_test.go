@@ -89,6 +89,14 @@ func TestMethods(t *testing.T) {
 			r, err := c.ListRPs(ctx, connect.NewRequest(&pb.ListRPsRequest{}))
 			return msg(r), len(msg(r).GetRps()), err
 		},
+		"ListRPMappings": func() (schemaed, int, error) {
+			r, err := c.ListRPMappings(ctx, connect.NewRequest(&pb.ListRPMappingsRequest{Group: "239.1.1.1"}))
+			return msg(r), len(msg(r).GetMappings()), err
+		},
+		"GetBSR": func() (schemaed, int, error) {
+			r, err := c.GetBSR(ctx, connect.NewRequest(&pb.GetBSRRequest{}))
+			return msg(r), len(msg(r).GetZones()), err
+		},
 		"ListCounts": func() (schemaed, int, error) {
 			r, err := c.ListCounts(ctx, connect.NewRequest(&pb.ListCountsRequest{}))
 			return msg(r), len(msg(r).GetMachines()), err

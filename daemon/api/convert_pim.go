@@ -3,10 +3,12 @@ package api
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	pb "grove/daemon/api/grove/v1"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 	"grove/pimdm"
 	"grove/pimsm"
@@ -127,11 +129,55 @@ func RPsResponse(rps []pimsm.RPShow) *pb.ListRPsResponse {
 	r := &pb.ListRPsResponse{Schema: Schema}
 	for _, rp := range rps {
 		m := &pb.RP{
-			Address: addr(rp.Address), Origin: "static", WeAreRp: rp.IsUs, Reachable: rp.Reachable, Interface: rp.RPFInterface,
+			Address: addr(rp.Address), Origin: strings.Join(rp.Origins, ", "), WeAreRp: rp.IsUs, Reachable: rp.Reachable, Interface: rp.RPFInterface,
 			RpfNeighbor: addr(rp.RPFNeighbor), ActiveGroups: uint32(rp.Entries),
 		}
 		m.Groups = prefixes(rp.Groups)
 		r.Rps = append(r.Rps, m)
+	}
+	return r
+}
+
+// RPMappingsResponse converts what a pimsm machine answers to "mappings"; ofGroup says that it was asked for those of a group.
+func RPMappingsResponse(mappings []pimsm.MappingShow, ofGroup bool) *pb.ListRPMappingsResponse {
+	r := &pb.ListRPMappingsResponse{Schema: Schema}
+	for _, m := range mappings {
+		x := &pb.RPMapping{
+			Groups: m.Groups.String(), Rp: addr(m.RP), Origin: m.Origin, Bidir: m.Bidir, Priority: uint32(m.Priority),
+			HashMaskLength: uint32(m.HashMaskLen), WeAreRp: m.IsUs, Reachable: m.Reachable, Chosen: m.Chosen,
+		}
+		if ofGroup {
+			x.Hash = &m.Hash
+		}
+		r.Mappings = append(r.Mappings, x)
+	}
+	return r
+}
+
+// BSRResponse converts what a pimsm machine answers to "bsr".
+func BSRResponse(s bootstrap.Show) *pb.GetBSRResponse {
+	r := &pb.GetBSRResponse{Schema: Schema}
+	for _, z := range s.Zones {
+		x := &pb.BSRZone{
+			State: z.State, Bsr: addr(z.BSR), Priority: uint32(z.Priority), HashMaskLength: uint32(z.HashMaskLen), Uptime: left(z.Uptime),
+			Expires: left(z.Expires), Fragments: uint32(z.Fragments), Mappings: uint32(z.Mappings), Candidate: addr(z.Candidate),
+			CandidatePriority: uint32(z.CandidatePriority),
+		}
+		if z.Scope.IsValid() {
+			x.Scope = z.Scope.String()
+		}
+		r.Zones = append(r.Zones, x)
+	}
+	for _, o := range s.Candidates {
+		r.Candidates = append(r.Candidates, &pb.BSRCandidateRP{
+			Groups: o.Groups.String(), Bidir: o.Bidir, Rp: addr(o.RP), Priority: uint32(o.Priority), Holdtime: durationpb.New(o.Holdtime),
+			Expires: left(o.Expires),
+		})
+	}
+	for _, c := range s.Own {
+		r.Own = append(r.Own, &pb.OwnCandidateRP{
+			Address: addr(c.Address), Groups: prefixes(c.Groups), Priority: uint32(c.Priority), Active: c.Active, Next: left(c.Next),
+		})
 	}
 	return r
 }

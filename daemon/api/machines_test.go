@@ -87,6 +87,10 @@ func TestMachinesAnswer(t *testing.T) {
 				check("ListPIMJoins", err)
 				_, err = c.ListRPs(t.Context(), connect.NewRequest(&pb.ListRPsRequest{Family: f}))
 				check("ListRPs", err)
+				_, err = c.ListRPMappings(t.Context(), connect.NewRequest(&pb.ListRPMappingsRequest{Family: f}))
+				check("ListRPMappings", err)
+				_, err = c.GetBSR(t.Context(), connect.NewRequest(&pb.GetBSRRequest{Family: f}))
+				check("GetBSR", err)
 			}
 			if mode != "sparse" {
 				_, err = c.ListPIMStateRefresh(t.Context(), connect.NewRequest(&pb.ListPIMStateRefreshRequest{Family: f}))

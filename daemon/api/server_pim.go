@@ -9,6 +9,7 @@ import (
 	pb "grove/daemon/api/grove/v1"
 	"grove/dvmrp"
 	"grove/internal/engine"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 	"grove/mfib"
 	"grove/pimdm"
@@ -118,6 +119,30 @@ func (s *server) ListRPs(ctx context.Context, req *connect.Request[pb.ListRPsReq
 		return nil, err
 	}
 	return connect.NewResponse(RPsResponse(rps)), nil
+}
+
+func (s *server) ListRPMappings(ctx context.Context, req *connect.Request[pb.ListRPMappingsRequest]) (*connect.Response[pb.ListRPMappingsResponse], error) {
+	a, f, group, err := s.asked(ctx, req.Msg.Family, req.Msg.Group)
+	if err != nil {
+		return nil, err
+	}
+	mappings, err := query[[]pimsm.MappingShow](ctx, a, engine.PIMSM, f, "mappings", group)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(RPMappingsResponse(mappings, group != "")), nil
+}
+
+func (s *server) GetBSR(ctx context.Context, req *connect.Request[pb.GetBSRRequest]) (*connect.Response[pb.GetBSRResponse], error) {
+	a, f, _, err := s.asked(ctx, req.Msg.Family, "")
+	if err != nil {
+		return nil, err
+	}
+	show, err := query[bootstrap.Show](ctx, a, engine.PIMSM, f, "bsr", "")
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(BSRResponse(show)), nil
 }
 
 func (s *server) ListMroutes(ctx context.Context, req *connect.Request[pb.ListMroutesRequest]) (*connect.Response[pb.ListMroutesResponse], error) {

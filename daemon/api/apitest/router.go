@@ -10,6 +10,7 @@ import (
 	"grove/daemon/api"
 	"grove/igmp"
 	"grove/internal/engine"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 	"grove/internal/rib"
 	"grove/mfib"
@@ -117,7 +118,35 @@ func Router() *Fake {
 					AssertWinner: netip.MustParseAddr("10.0.13.1"), AssertExpires: 177 * time.Second},
 			},
 			"pimsm/ipv4 rp ": []pimsm.RPShow{
-				{Address: rp, Groups: []netip.Prefix{netip.MustParsePrefix("224.0.0.0/4")}, Reachable: true, RPFInterface: "eth1", RPFNeighbor: up, Entries: 1},
+				{Address: rp, Groups: []netip.Prefix{netip.MustParsePrefix("224.0.0.0/4")}, Reachable: true, RPFInterface: "eth1", RPFNeighbor: up, Entries: 1,
+					Origins: []string{"static", "BSR"}},
+			},
+			"pimsm/ipv4 mappings ": []pimsm.MappingShow{
+				{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: rp, Origin: "BSR", Priority: 192, HashMaskLen: 30, Reachable: true},
+				{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: up, Origin: "BSR", Priority: 192, HashMaskLen: 30, IsUs: true},
+				{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: rp, Origin: "static", HashMaskLen: 30, Reachable: true},
+				{Groups: netip.MustParsePrefix("239.128.0.0/16"), RP: other, Origin: "BSR", Bidir: true, Priority: 10, HashMaskLen: 30},
+			},
+			"pimsm/ipv4 mappings 239.1.1.1": []pimsm.MappingShow{
+				{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: rp, Origin: "BSR", Priority: 192, HashMaskLen: 30, Reachable: true, Hash: 1897476369, Chosen: true},
+				{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: up, Origin: "BSR", Priority: 192, HashMaskLen: 30, IsUs: true, Hash: 913054808},
+			},
+			"pimsm/ipv4 bsr ": bootstrap.Show{
+				Zones: []bootstrap.ZoneShow{
+					{State: "Elected-BSR", BSR: up, Priority: 64, Uptime: 90 * time.Second, Expires: 31 * time.Second, Fragments: 1, Mappings: 2,
+						Candidate: up, CandidatePriority: 64, HashMaskLen: 30},
+					{Scope: netip.MustParsePrefix("239.128.0.0/16"), State: "Accept Preferred", BSR: rp, Priority: 100, Uptime: time.Hour,
+						Expires: 100 * time.Second, Fragments: 1, Mappings: 1, HashMaskLen: 30},
+					{Scope: netip.MustParsePrefix("239.192.0.0/14"), State: "Accept Any"},
+				},
+				Candidates: []bootstrap.OfferShow{
+					{Groups: netip.MustParsePrefix("224.0.0.0/4"), RP: rp, Priority: 192, Holdtime: 150 * time.Second, Expires: 140 * time.Second},
+					{Groups: netip.MustParsePrefix("239.128.0.0/16"), Bidir: true, RP: other, Priority: 10, Holdtime: 150 * time.Second, Expires: 20 * time.Second},
+				},
+				Own: []bootstrap.CandidateShow{
+					{Address: up, Groups: []netip.Prefix{netip.MustParsePrefix("224.0.0.0/4")}, Priority: 192, Active: true, Next: 12 * time.Second},
+					{Address: other, Groups: []netip.Prefix{netip.MustParsePrefix("224.0.0.0/4")}, Priority: 192},
+				},
 			},
 			"pimsm/ipv4 counts ": map[string]uint64{"hello received": 9, "drop: bad checksum": 2},
 			"mfib/ipv4 entries ": []mfib.Entry{

@@ -6060,7 +6060,7 @@ type RP struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	Groups        []string               `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"` // prefixes
-	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // "static"
+	Origin        string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"` // of its mappings, with commas: "static", "BSR", "Auto-RP", "static, override"
 	WeAreRp       bool                   `protobuf:"varint,4,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
 	Reachable     bool                   `protobuf:"varint,5,opt,name=reachable,proto3" json:"reachable,omitempty"`
 	Interface     string                 `protobuf:"bytes,6,opt,name=interface,proto3" json:"interface,omitempty"` // towards it
@@ -6156,6 +6156,622 @@ func (x *RP) GetActiveGroups() uint32 {
 	return 0
 }
 
+type ListRPMappingsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"` // empty: all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRPMappingsRequest) Reset() {
+	*x = ListRPMappingsRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRPMappingsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRPMappingsRequest) ProtoMessage() {}
+
+func (x *ListRPMappingsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRPMappingsRequest.ProtoReflect.Descriptor instead.
+func (*ListRPMappingsRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ListRPMappingsRequest) GetFamily() Family {
+	if x != nil {
+		return x.Family
+	}
+	return Family_FAMILY_UNSPECIFIED
+}
+
+func (x *ListRPMappingsRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type ListRPMappingsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Mappings      []*RPMapping           `protobuf:"bytes,2,rep,name=mappings,proto3" json:"mappings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRPMappingsResponse) Reset() {
+	*x = ListRPMappingsResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRPMappingsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRPMappingsResponse) ProtoMessage() {}
+
+func (x *ListRPMappingsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRPMappingsResponse.ProtoReflect.Descriptor instead.
+func (*ListRPMappingsResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ListRPMappingsResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *ListRPMappingsResponse) GetMappings() []*RPMapping {
+	if x != nil {
+		return x.Mappings
+	}
+	return nil
+}
+
+type RPMapping struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Groups         string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"` // prefix
+	Rp             string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`
+	Origin         string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`      // "static", "BSR", "Auto-RP", "static, override"
+	Bidir          bool                   `protobuf:"varint,4,opt,name=bidir,proto3" json:"bidir,omitempty"`       // of BIDIR-PIM: sparse mode has no RP for the groups
+	Priority       uint32                 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"` // the lowest wins; 0 of a static one
+	HashMaskLength uint32                 `protobuf:"varint,6,opt,name=hash_mask_length,json=hashMaskLength,proto3" json:"hash_mask_length,omitempty"`
+	WeAreRp        bool                   `protobuf:"varint,7,opt,name=we_are_rp,json=weAreRp,proto3" json:"we_are_rp,omitempty"`
+	Reachable      bool                   `protobuf:"varint,8,opt,name=reachable,proto3" json:"reachable,omitempty"`
+	Hash           *uint32                `protobuf:"varint,9,opt,name=hash,proto3,oneof" json:"hash,omitempty"` // for a group
+	Chosen         bool                   `protobuf:"varint,10,opt,name=chosen,proto3" json:"chosen,omitempty"`  // for a group: this is its RP
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *RPMapping) Reset() {
+	*x = RPMapping{}
+	mi := &file_grove_v1_grove_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RPMapping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RPMapping) ProtoMessage() {}
+
+func (x *RPMapping) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RPMapping.ProtoReflect.Descriptor instead.
+func (*RPMapping) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *RPMapping) GetGroups() string {
+	if x != nil {
+		return x.Groups
+	}
+	return ""
+}
+
+func (x *RPMapping) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *RPMapping) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *RPMapping) GetBidir() bool {
+	if x != nil {
+		return x.Bidir
+	}
+	return false
+}
+
+func (x *RPMapping) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *RPMapping) GetHashMaskLength() uint32 {
+	if x != nil {
+		return x.HashMaskLength
+	}
+	return 0
+}
+
+func (x *RPMapping) GetWeAreRp() bool {
+	if x != nil {
+		return x.WeAreRp
+	}
+	return false
+}
+
+func (x *RPMapping) GetReachable() bool {
+	if x != nil {
+		return x.Reachable
+	}
+	return false
+}
+
+func (x *RPMapping) GetHash() uint32 {
+	if x != nil && x.Hash != nil {
+		return *x.Hash
+	}
+	return 0
+}
+
+func (x *RPMapping) GetChosen() bool {
+	if x != nil {
+		return x.Chosen
+	}
+	return false
+}
+
+type GetBSRRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Family        Family                 `protobuf:"varint,1,opt,name=family,proto3,enum=grove.v1.Family" json:"family,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBSRRequest) Reset() {
+	*x = GetBSRRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBSRRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBSRRequest) ProtoMessage() {}
+
+func (x *GetBSRRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBSRRequest.ProtoReflect.Descriptor instead.
+func (*GetBSRRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *GetBSRRequest) GetFamily() Family {
+	if x != nil {
+		return x.Family
+	}
+	return Family_FAMILY_UNSPECIFIED
+}
+
+type GetBSRResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Zones         []*BSRZone             `protobuf:"bytes,2,rep,name=zones,proto3" json:"zones,omitempty"`           // none: the mechanism does not run
+	Candidates    []*BSRCandidateRP      `protobuf:"bytes,3,rep,name=candidates,proto3" json:"candidates,omitempty"` // at the elected BSR
+	Own           []*OwnCandidateRP      `protobuf:"bytes,4,rep,name=own,proto3" json:"own,omitempty"`               // candidate RPs of this router
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBSRResponse) Reset() {
+	*x = GetBSRResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBSRResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBSRResponse) ProtoMessage() {}
+
+func (x *GetBSRResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBSRResponse.ProtoReflect.Descriptor instead.
+func (*GetBSRResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *GetBSRResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *GetBSRResponse) GetZones() []*BSRZone {
+	if x != nil {
+		return x.Zones
+	}
+	return nil
+}
+
+func (x *GetBSRResponse) GetCandidates() []*BSRCandidateRP {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+func (x *GetBSRResponse) GetOwn() []*OwnCandidateRP {
+	if x != nil {
+		return x.Own
+	}
+	return nil
+}
+
+type BSRZone struct {
+	state             protoimpl.MessageState `protogen:"open.v1"`
+	Scope             string                 `protobuf:"bytes,1,opt,name=scope,proto3" json:"scope,omitempty"`        // prefix of groups; empty: the whole domain
+	State             string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`        // "Accept Any", "Accept Preferred", "Candidate-BSR", "Pending-BSR", "Elected-BSR"
+	Bsr               string                 `protobuf:"bytes,3,opt,name=bsr,proto3" json:"bsr,omitempty"`            // empty: none
+	Priority          uint32                 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"` // of the BSR
+	HashMaskLength    uint32                 `protobuf:"varint,5,opt,name=hash_mask_length,json=hashMaskLength,proto3" json:"hash_mask_length,omitempty"`
+	Uptime            *durationpb.Duration   `protobuf:"bytes,6,opt,name=uptime,proto3" json:"uptime,omitempty"`        // of the BSR
+	Expires           *durationpb.Duration   `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"`      // left of the Bootstrap Timer
+	Fragments         uint32                 `protobuf:"varint,8,opt,name=fragments,proto3" json:"fragments,omitempty"` // of its last message
+	Mappings          uint32                 `protobuf:"varint,9,opt,name=mappings,proto3" json:"mappings,omitempty"`
+	Candidate         string                 `protobuf:"bytes,10,opt,name=candidate,proto3" json:"candidate,omitempty"` // our address as a Candidate-BSR; empty: we are none
+	CandidatePriority uint32                 `protobuf:"varint,11,opt,name=candidate_priority,json=candidatePriority,proto3" json:"candidate_priority,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
+}
+
+func (x *BSRZone) Reset() {
+	*x = BSRZone{}
+	mi := &file_grove_v1_grove_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BSRZone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BSRZone) ProtoMessage() {}
+
+func (x *BSRZone) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BSRZone.ProtoReflect.Descriptor instead.
+func (*BSRZone) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *BSRZone) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *BSRZone) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *BSRZone) GetBsr() string {
+	if x != nil {
+		return x.Bsr
+	}
+	return ""
+}
+
+func (x *BSRZone) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *BSRZone) GetHashMaskLength() uint32 {
+	if x != nil {
+		return x.HashMaskLength
+	}
+	return 0
+}
+
+func (x *BSRZone) GetUptime() *durationpb.Duration {
+	if x != nil {
+		return x.Uptime
+	}
+	return nil
+}
+
+func (x *BSRZone) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+func (x *BSRZone) GetFragments() uint32 {
+	if x != nil {
+		return x.Fragments
+	}
+	return 0
+}
+
+func (x *BSRZone) GetMappings() uint32 {
+	if x != nil {
+		return x.Mappings
+	}
+	return 0
+}
+
+func (x *BSRZone) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+func (x *BSRZone) GetCandidatePriority() uint32 {
+	if x != nil {
+		return x.CandidatePriority
+	}
+	return 0
+}
+
+type BSRCandidateRP struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"`
+	Bidir         bool                   `protobuf:"varint,2,opt,name=bidir,proto3" json:"bidir,omitempty"`
+	Rp            string                 `protobuf:"bytes,3,opt,name=rp,proto3" json:"rp,omitempty"`
+	Priority      uint32                 `protobuf:"varint,4,opt,name=priority,proto3" json:"priority,omitempty"`
+	Holdtime      *durationpb.Duration   `protobuf:"bytes,5,opt,name=holdtime,proto3" json:"holdtime,omitempty"`
+	Expires       *durationpb.Duration   `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BSRCandidateRP) Reset() {
+	*x = BSRCandidateRP{}
+	mi := &file_grove_v1_grove_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BSRCandidateRP) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BSRCandidateRP) ProtoMessage() {}
+
+func (x *BSRCandidateRP) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BSRCandidateRP.ProtoReflect.Descriptor instead.
+func (*BSRCandidateRP) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *BSRCandidateRP) GetGroups() string {
+	if x != nil {
+		return x.Groups
+	}
+	return ""
+}
+
+func (x *BSRCandidateRP) GetBidir() bool {
+	if x != nil {
+		return x.Bidir
+	}
+	return false
+}
+
+func (x *BSRCandidateRP) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *BSRCandidateRP) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *BSRCandidateRP) GetHoldtime() *durationpb.Duration {
+	if x != nil {
+		return x.Holdtime
+	}
+	return nil
+}
+
+func (x *BSRCandidateRP) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+type OwnCandidateRP struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Groups        []string               `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"`
+	Priority      uint32                 `protobuf:"varint,3,opt,name=priority,proto3" json:"priority,omitempty"`
+	Active        bool                   `protobuf:"varint,4,opt,name=active,proto3" json:"active,omitempty"` // the address is one of this router's
+	Next          *durationpb.Duration   `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`      // until the next advertisement; not set: no BSR is known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OwnCandidateRP) Reset() {
+	*x = OwnCandidateRP{}
+	mi := &file_grove_v1_grove_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OwnCandidateRP) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OwnCandidateRP) ProtoMessage() {}
+
+func (x *OwnCandidateRP) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OwnCandidateRP.ProtoReflect.Descriptor instead.
+func (*OwnCandidateRP) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *OwnCandidateRP) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *OwnCandidateRP) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *OwnCandidateRP) GetPriority() uint32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *OwnCandidateRP) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *OwnCandidateRP) GetNext() *durationpb.Duration {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
 type ListCountsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -6164,7 +6780,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6176,7 +6792,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[69]
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6189,7 +6805,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{69}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{77}
 }
 
 type ListCountsResponse struct {
@@ -6202,7 +6818,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[70]
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6214,7 +6830,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[70]
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6227,7 +6843,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{70}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -6254,7 +6870,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[71]
+	mi := &file_grove_v1_grove_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6266,7 +6882,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[71]
+	mi := &file_grove_v1_grove_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6279,7 +6895,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{71}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -6306,7 +6922,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[72]
+	mi := &file_grove_v1_grove_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6318,7 +6934,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[72]
+	mi := &file_grove_v1_grove_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6331,7 +6947,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{72}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Count) GetName() string {
@@ -6357,7 +6973,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[73]
+	mi := &file_grove_v1_grove_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6369,7 +6985,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[73]
+	mi := &file_grove_v1_grove_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6382,7 +6998,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{73}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -6409,7 +7025,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[74]
+	mi := &file_grove_v1_grove_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6421,7 +7037,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[74]
+	mi := &file_grove_v1_grove_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6434,7 +7050,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{74}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -6540,7 +7156,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[75]
+	mi := &file_grove_v1_grove_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6552,7 +7168,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[75]
+	mi := &file_grove_v1_grove_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6565,7 +7181,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{75}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Transition) GetMachine() string {
@@ -6647,7 +7263,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[76]
+	mi := &file_grove_v1_grove_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6659,7 +7275,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[76]
+	mi := &file_grove_v1_grove_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6672,7 +7288,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{76}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Note) GetMachine() string {
@@ -6734,7 +7350,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	mi := &file_grove_v1_grove_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6746,7 +7362,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	mi := &file_grove_v1_grove_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6759,7 +7375,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{77}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -6779,7 +7395,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	mi := &file_grove_v1_grove_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6791,7 +7407,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	mi := &file_grove_v1_grove_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6804,7 +7420,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{78}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Ready) GetHostname() string {
@@ -7425,7 +8041,61 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\treachable\x18\x05 \x01(\bR\treachable\x12\x1c\n" +
 	"\tinterface\x18\x06 \x01(\tR\tinterface\x12!\n" +
 	"\frpf_neighbor\x18\a \x01(\tR\vrpfNeighbor\x12#\n" +
-	"\ractive_groups\x18\b \x01(\rR\factiveGroups\"\x13\n" +
+	"\ractive_groups\x18\b \x01(\rR\factiveGroups\"W\n" +
+	"\x15ListRPMappingsRequest\x12(\n" +
+	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"a\n" +
+	"\x16ListRPMappingsResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12/\n" +
+	"\bmappings\x18\x02 \x03(\v2\x13.grove.v1.RPMappingR\bmappings\"\x9b\x02\n" +
+	"\tRPMapping\x12\x16\n" +
+	"\x06groups\x18\x01 \x01(\tR\x06groups\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\tR\x02rp\x12\x16\n" +
+	"\x06origin\x18\x03 \x01(\tR\x06origin\x12\x14\n" +
+	"\x05bidir\x18\x04 \x01(\bR\x05bidir\x12\x1a\n" +
+	"\bpriority\x18\x05 \x01(\rR\bpriority\x12(\n" +
+	"\x10hash_mask_length\x18\x06 \x01(\rR\x0ehashMaskLength\x12\x1a\n" +
+	"\twe_are_rp\x18\a \x01(\bR\aweAreRp\x12\x1c\n" +
+	"\treachable\x18\b \x01(\bR\treachable\x12\x17\n" +
+	"\x04hash\x18\t \x01(\rH\x00R\x04hash\x88\x01\x01\x12\x16\n" +
+	"\x06chosen\x18\n" +
+	" \x01(\bR\x06chosenB\a\n" +
+	"\x05_hash\"9\n" +
+	"\rGetBSRRequest\x12(\n" +
+	"\x06family\x18\x01 \x01(\x0e2\x10.grove.v1.FamilyR\x06family\"\xb7\x01\n" +
+	"\x0eGetBSRResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12'\n" +
+	"\x05zones\x18\x02 \x03(\v2\x11.grove.v1.BSRZoneR\x05zones\x128\n" +
+	"\n" +
+	"candidates\x18\x03 \x03(\v2\x18.grove.v1.BSRCandidateRPR\n" +
+	"candidates\x12*\n" +
+	"\x03own\x18\x04 \x03(\v2\x18.grove.v1.OwnCandidateRPR\x03own\"\xfc\x02\n" +
+	"\aBSRZone\x12\x14\n" +
+	"\x05scope\x18\x01 \x01(\tR\x05scope\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
+	"\x03bsr\x18\x03 \x01(\tR\x03bsr\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\rR\bpriority\x12(\n" +
+	"\x10hash_mask_length\x18\x05 \x01(\rR\x0ehashMaskLength\x121\n" +
+	"\x06uptime\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06uptime\x123\n" +
+	"\aexpires\x18\a \x01(\v2\x19.google.protobuf.DurationR\aexpires\x12\x1c\n" +
+	"\tfragments\x18\b \x01(\rR\tfragments\x12\x1a\n" +
+	"\bmappings\x18\t \x01(\rR\bmappings\x12\x1c\n" +
+	"\tcandidate\x18\n" +
+	" \x01(\tR\tcandidate\x12-\n" +
+	"\x12candidate_priority\x18\v \x01(\rR\x11candidatePriority\"\xd6\x01\n" +
+	"\x0eBSRCandidateRP\x12\x16\n" +
+	"\x06groups\x18\x01 \x01(\tR\x06groups\x12\x14\n" +
+	"\x05bidir\x18\x02 \x01(\bR\x05bidir\x12\x0e\n" +
+	"\x02rp\x18\x03 \x01(\tR\x02rp\x12\x1a\n" +
+	"\bpriority\x18\x04 \x01(\rR\bpriority\x125\n" +
+	"\bholdtime\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\bholdtime\x123\n" +
+	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\"\xa5\x01\n" +
+	"\x0eOwnCandidateRP\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x1a\n" +
+	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x16\n" +
+	"\x06active\x18\x04 \x01(\bR\x06active\x12-\n" +
+	"\x04next\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04next\"\x13\n" +
 	"\x11ListCountsRequest\"a\n" +
 	"\x12ListCountsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x123\n" +
@@ -7474,7 +8144,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\xbb\x0e\n" +
+	"\vFAMILY_IPV6\x10\x062\xcd\x0f\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
@@ -7497,7 +8167,9 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"ListGroups\x12\x1b.grove.v1.ListGroupsRequest\x1a\x1c.grove.v1.ListGroupsResponse\x12b\n" +
 	"\x13ListGroupInterfaces\x12$.grove.v1.ListGroupInterfacesRequest\x1a%.grove.v1.ListGroupInterfacesResponse\x12;\n" +
 	"\x06GetRPF\x12\x17.grove.v1.GetRPFRequest\x1a\x18.grove.v1.GetRPFResponse\x12>\n" +
-	"\aListRPs\x12\x18.grove.v1.ListRPsRequest\x1a\x19.grove.v1.ListRPsResponse\x12G\n" +
+	"\aListRPs\x12\x18.grove.v1.ListRPsRequest\x1a\x19.grove.v1.ListRPsResponse\x12S\n" +
+	"\x0eListRPMappings\x12\x1f.grove.v1.ListRPMappingsRequest\x1a .grove.v1.ListRPMappingsResponse\x12;\n" +
+	"\x06GetBSR\x12\x17.grove.v1.GetBSRRequest\x1a\x18.grove.v1.GetBSRResponse\x12G\n" +
 	"\n" +
 	"ListCounts\x12\x1b.grove.v1.ListCountsRequest\x1a\x1c.grove.v1.ListCountsResponse\x12:\n" +
 	"\x05Watch\x12\x16.grove.v1.WatchRequest\x1a\x17.grove.v1.WatchResponse0\x01B#Z!grove/daemon/api/grove/v1;grovev1b\x06proto3"
@@ -7515,7 +8187,7 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
 var file_grove_v1_grove_proto_goTypes = []any{
 	(Family)(0),                           // 0: grove.v1.Family
 	(*GetStatusRequest)(nil),              // 1: grove.v1.GetStatusRequest
@@ -7587,118 +8259,126 @@ var file_grove_v1_grove_proto_goTypes = []any{
 	(*ListRPsRequest)(nil),                // 67: grove.v1.ListRPsRequest
 	(*ListRPsResponse)(nil),               // 68: grove.v1.ListRPsResponse
 	(*RP)(nil),                            // 69: grove.v1.RP
-	(*ListCountsRequest)(nil),             // 70: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),            // 71: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),                 // 72: grove.v1.MachineCounts
-	(*Count)(nil),                         // 73: grove.v1.Count
-	(*WatchRequest)(nil),                  // 74: grove.v1.WatchRequest
-	(*WatchResponse)(nil),                 // 75: grove.v1.WatchResponse
-	(*Transition)(nil),                    // 76: grove.v1.Transition
-	(*Note)(nil),                          // 77: grove.v1.Note
-	(*Lost)(nil),                          // 78: grove.v1.Lost
-	(*Ready)(nil),                         // 79: grove.v1.Ready
-	(*durationpb.Duration)(nil),           // 80: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),         // 81: google.protobuf.Timestamp
+	(*ListRPMappingsRequest)(nil),         // 70: grove.v1.ListRPMappingsRequest
+	(*ListRPMappingsResponse)(nil),        // 71: grove.v1.ListRPMappingsResponse
+	(*RPMapping)(nil),                     // 72: grove.v1.RPMapping
+	(*GetBSRRequest)(nil),                 // 73: grove.v1.GetBSRRequest
+	(*GetBSRResponse)(nil),                // 74: grove.v1.GetBSRResponse
+	(*BSRZone)(nil),                       // 75: grove.v1.BSRZone
+	(*BSRCandidateRP)(nil),                // 76: grove.v1.BSRCandidateRP
+	(*OwnCandidateRP)(nil),                // 77: grove.v1.OwnCandidateRP
+	(*ListCountsRequest)(nil),             // 78: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),            // 79: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),                 // 80: grove.v1.MachineCounts
+	(*Count)(nil),                         // 81: grove.v1.Count
+	(*WatchRequest)(nil),                  // 82: grove.v1.WatchRequest
+	(*WatchResponse)(nil),                 // 83: grove.v1.WatchResponse
+	(*Transition)(nil),                    // 84: grove.v1.Transition
+	(*Note)(nil),                          // 85: grove.v1.Note
+	(*Lost)(nil),                          // 86: grove.v1.Lost
+	(*Ready)(nil),                         // 87: grove.v1.Ready
+	(*durationpb.Duration)(nil),           // 88: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 89: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	80,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	88,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
 	0,   // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,   // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,   // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	80,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	80,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	80,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	80,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	80,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	80,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	88,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	88,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	88,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	88,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	88,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	88,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
 	7,   // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
-	80,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
-	80,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
-	80,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
-	80,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
-	80,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
-	80,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	80,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
-	80,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
-	80,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	88,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	88,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	88,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	88,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	88,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
+	88,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	88,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	88,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	88,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 20: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
 	10,  // 21: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	80,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	80,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	80,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	80,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	80,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	80,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	88,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	88,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	88,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	88,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	88,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	88,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
 	0,   // 28: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
 	13,  // 29: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	80,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	80,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	80,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	80,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	88,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	88,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	88,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	88,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
 	0,   // 34: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
 	16,  // 35: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	80,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	80,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	80,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	80,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	80,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	88,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	88,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	88,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	88,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	88,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 41: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
 	19,  // 42: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
-	80,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
-	80,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
-	80,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	88,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	88,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	88,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
 	22,  // 46: grove.v1.ListMSDPPeersResponse.peers:type_name -> grove.v1.MSDPPeer
-	80,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
-	80,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
-	80,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
-	80,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
+	88,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
+	88,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
+	88,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
+	88,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
 	25,  // 51: grove.v1.ListMSDPSourceActivesResponse.source_actives:type_name -> grove.v1.MSDPSourceActive
-	80,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
-	80,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
-	80,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
+	88,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
+	88,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
+	88,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
 	28,  // 55: grove.v1.GetMSDPRPFResponse.peers:type_name -> grove.v1.MSDPRPFPeer
 	33,  // 56: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
-	80,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
-	80,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
+	88,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
+	88,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
 	36,  // 59: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
-	80,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
+	88,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
 	39,  // 61: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
-	80,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
-	80,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
-	80,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
+	88,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
+	88,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
+	88,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
 	40,  // 65: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
 	43,  // 66: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
-	80,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
-	80,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
-	80,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
-	80,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
-	80,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
+	88,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
+	88,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
+	88,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
+	88,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
+	88,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
 	44,  // 72: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
 	45,  // 73: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
-	80,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
+	88,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
 	0,   // 75: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
 	48,  // 76: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	80,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	80,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	88,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	88,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
 	49,  // 79: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	80,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	88,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
 	0,   // 81: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
 	52,  // 82: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	80,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	80,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	80,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	80,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	80,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	80,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	88,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	88,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	88,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	88,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	88,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	88,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
 	55,  // 89: grove.v1.ListBGPNeighborsResponse.neighbors:type_name -> grove.v1.BGPNeighbor
-	80,  // 90: grove.v1.BGPNeighbor.uptime:type_name -> google.protobuf.Duration
-	80,  // 91: grove.v1.BGPNeighbor.hold_time:type_name -> google.protobuf.Duration
-	80,  // 92: grove.v1.BGPNeighbor.keepalive:type_name -> google.protobuf.Duration
+	88,  // 90: grove.v1.BGPNeighbor.uptime:type_name -> google.protobuf.Duration
+	88,  // 91: grove.v1.BGPNeighbor.hold_time:type_name -> google.protobuf.Duration
+	88,  // 92: grove.v1.BGPNeighbor.keepalive:type_name -> google.protobuf.Duration
 	56,  // 93: grove.v1.BGPNeighbor.received:type_name -> grove.v1.BGPMessages
 	56,  // 94: grove.v1.BGPNeighbor.sent:type_name -> grove.v1.BGPMessages
 	57,  // 95: grove.v1.BGPNeighbor.families:type_name -> grove.v1.BGPFamily
 	60,  // 96: grove.v1.ListBGPRoutesResponse.routes:type_name -> grove.v1.BGPRoute
-	80,  // 97: grove.v1.BGPRoute.age:type_name -> google.protobuf.Duration
+	88,  // 97: grove.v1.BGPRoute.age:type_name -> google.protobuf.Duration
 	0,   // 98: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
 	64,  // 99: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
 	65,  // 100: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
@@ -7707,62 +8387,77 @@ var file_grove_v1_grove_proto_depIdxs = []int32{
 	65,  // 103: grove.v1.Route.hops:type_name -> grove.v1.NextHop
 	0,   // 104: grove.v1.ListRPsRequest.family:type_name -> grove.v1.Family
 	69,  // 105: grove.v1.ListRPsResponse.rps:type_name -> grove.v1.RP
-	72,  // 106: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	73,  // 107: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	81,  // 108: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	76,  // 109: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	77,  // 110: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	78,  // 111: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	79,  // 112: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,   // 113: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,   // 114: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	8,   // 115: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	11,  // 116: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	14,  // 117: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	17,  // 118: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
-	31,  // 119: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
-	34,  // 120: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
-	37,  // 121: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
-	41,  // 122: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
-	20,  // 123: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
-	23,  // 124: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
-	26,  // 125: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
-	29,  // 126: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
-	53,  // 127: grove.v1.RouterService.ListBGPNeighbors:input_type -> grove.v1.ListBGPNeighborsRequest
-	58,  // 128: grove.v1.RouterService.ListBGPRoutes:input_type -> grove.v1.ListBGPRoutesRequest
-	46,  // 129: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	50,  // 130: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	62,  // 131: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	67,  // 132: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	70,  // 133: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	74,  // 134: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,   // 135: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,   // 136: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	9,   // 137: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	12,  // 138: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	15,  // 139: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	18,  // 140: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
-	32,  // 141: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
-	35,  // 142: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
-	38,  // 143: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
-	42,  // 144: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
-	21,  // 145: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
-	24,  // 146: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
-	27,  // 147: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
-	30,  // 148: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
-	54,  // 149: grove.v1.RouterService.ListBGPNeighbors:output_type -> grove.v1.ListBGPNeighborsResponse
-	59,  // 150: grove.v1.RouterService.ListBGPRoutes:output_type -> grove.v1.ListBGPRoutesResponse
-	47,  // 151: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	51,  // 152: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	63,  // 153: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	68,  // 154: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	71,  // 155: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	75,  // 156: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	135, // [135:157] is the sub-list for method output_type
-	113, // [113:135] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	0,   // 106: grove.v1.ListRPMappingsRequest.family:type_name -> grove.v1.Family
+	72,  // 107: grove.v1.ListRPMappingsResponse.mappings:type_name -> grove.v1.RPMapping
+	0,   // 108: grove.v1.GetBSRRequest.family:type_name -> grove.v1.Family
+	75,  // 109: grove.v1.GetBSRResponse.zones:type_name -> grove.v1.BSRZone
+	76,  // 110: grove.v1.GetBSRResponse.candidates:type_name -> grove.v1.BSRCandidateRP
+	77,  // 111: grove.v1.GetBSRResponse.own:type_name -> grove.v1.OwnCandidateRP
+	88,  // 112: grove.v1.BSRZone.uptime:type_name -> google.protobuf.Duration
+	88,  // 113: grove.v1.BSRZone.expires:type_name -> google.protobuf.Duration
+	88,  // 114: grove.v1.BSRCandidateRP.holdtime:type_name -> google.protobuf.Duration
+	88,  // 115: grove.v1.BSRCandidateRP.expires:type_name -> google.protobuf.Duration
+	88,  // 116: grove.v1.OwnCandidateRP.next:type_name -> google.protobuf.Duration
+	80,  // 117: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	81,  // 118: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	89,  // 119: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	84,  // 120: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	85,  // 121: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	86,  // 122: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	87,  // 123: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,   // 124: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,   // 125: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,   // 126: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11,  // 127: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14,  // 128: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17,  // 129: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	31,  // 130: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
+	34,  // 131: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
+	37,  // 132: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
+	41,  // 133: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
+	20,  // 134: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
+	23,  // 135: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
+	26,  // 136: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
+	29,  // 137: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
+	53,  // 138: grove.v1.RouterService.ListBGPNeighbors:input_type -> grove.v1.ListBGPNeighborsRequest
+	58,  // 139: grove.v1.RouterService.ListBGPRoutes:input_type -> grove.v1.ListBGPRoutesRequest
+	46,  // 140: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	50,  // 141: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	62,  // 142: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	67,  // 143: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	70,  // 144: grove.v1.RouterService.ListRPMappings:input_type -> grove.v1.ListRPMappingsRequest
+	73,  // 145: grove.v1.RouterService.GetBSR:input_type -> grove.v1.GetBSRRequest
+	78,  // 146: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	82,  // 147: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,   // 148: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,   // 149: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,   // 150: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12,  // 151: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15,  // 152: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18,  // 153: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	32,  // 154: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
+	35,  // 155: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
+	38,  // 156: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
+	42,  // 157: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
+	21,  // 158: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
+	24,  // 159: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
+	27,  // 160: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
+	30,  // 161: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
+	54,  // 162: grove.v1.RouterService.ListBGPNeighbors:output_type -> grove.v1.ListBGPNeighborsResponse
+	59,  // 163: grove.v1.RouterService.ListBGPRoutes:output_type -> grove.v1.ListBGPRoutesResponse
+	47,  // 164: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	51,  // 165: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	63,  // 166: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	68,  // 167: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	71,  // 168: grove.v1.RouterService.ListRPMappings:output_type -> grove.v1.ListRPMappingsResponse
+	74,  // 169: grove.v1.RouterService.GetBSR:output_type -> grove.v1.GetBSRResponse
+	79,  // 170: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	83,  // 171: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	148, // [148:172] is the sub-list for method output_type
+	124, // [124:148] is the sub-list for method input_type
+	124, // [124:124] is the sub-list for extension type_name
+	124, // [124:124] is the sub-list for extension extendee
+	0,   // [0:124] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -7773,7 +8468,8 @@ func file_grove_v1_grove_proto_init() {
 	file_grove_v1_grove_proto_msgTypes[9].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[59].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[74].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[71].OneofWrappers = []any{}
+	file_grove_v1_grove_proto_msgTypes[82].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -7785,7 +8481,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   79,
+			NumMessages:   87,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

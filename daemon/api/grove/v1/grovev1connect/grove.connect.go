@@ -102,6 +102,11 @@ const (
 	RouterServiceGetRPFProcedure = "/grove.v1.RouterService/GetRPF"
 	// RouterServiceListRPsProcedure is the fully-qualified name of the RouterService's ListRPs RPC.
 	RouterServiceListRPsProcedure = "/grove.v1.RouterService/ListRPs"
+	// RouterServiceListRPMappingsProcedure is the fully-qualified name of the RouterService's
+	// ListRPMappings RPC.
+	RouterServiceListRPMappingsProcedure = "/grove.v1.RouterService/ListRPMappings"
+	// RouterServiceGetBSRProcedure is the fully-qualified name of the RouterService's GetBSR RPC.
+	RouterServiceGetBSRProcedure = "/grove.v1.RouterService/GetBSR"
 	// RouterServiceListCountsProcedure is the fully-qualified name of the RouterService's ListCounts
 	// RPC.
 	RouterServiceListCountsProcedure = "/grove.v1.RouterService/ListCounts"
@@ -152,6 +157,11 @@ type RouterServiceClient interface {
 	GetRPF(context.Context, *connect.Request[v1.GetRPFRequest]) (*connect.Response[v1.GetRPFResponse], error)
 	// ListRPs lists the rendezvous points.
 	ListRPs(context.Context, *connect.Request[v1.ListRPsRequest]) (*connect.Response[v1.ListRPsResponse], error)
+	// ListRPMappings lists the mappings of groups to RPs and where each comes from; for a group, those that match it, the best
+	// first, with their hash values (RFC 7761, section 4.7).
+	ListRPMappings(context.Context, *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error)
+	// GetBSR tells of the Bootstrap Router mechanism (RFC 5059).
+	GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error)
 	// ListCounts lists the counters of every machine: what was sent and received, what was dropped and why.
 	ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error)
 	// Watch streams changes of state as they happen, and notes for the log.
@@ -289,6 +299,18 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("ListRPs")),
 			connect.WithClientOptions(opts...),
 		),
+		listRPMappings: connect.NewClient[v1.ListRPMappingsRequest, v1.ListRPMappingsResponse](
+			httpClient,
+			baseURL+RouterServiceListRPMappingsProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("ListRPMappings")),
+			connect.WithClientOptions(opts...),
+		),
+		getBSR: connect.NewClient[v1.GetBSRRequest, v1.GetBSRResponse](
+			httpClient,
+			baseURL+RouterServiceGetBSRProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("GetBSR")),
+			connect.WithClientOptions(opts...),
+		),
 		listCounts: connect.NewClient[v1.ListCountsRequest, v1.ListCountsResponse](
 			httpClient,
 			baseURL+RouterServiceListCountsProcedure,
@@ -326,6 +348,8 @@ type routerServiceClient struct {
 	listGroupInterfaces   *connect.Client[v1.ListGroupInterfacesRequest, v1.ListGroupInterfacesResponse]
 	getRPF                *connect.Client[v1.GetRPFRequest, v1.GetRPFResponse]
 	listRPs               *connect.Client[v1.ListRPsRequest, v1.ListRPsResponse]
+	listRPMappings        *connect.Client[v1.ListRPMappingsRequest, v1.ListRPMappingsResponse]
+	getBSR                *connect.Client[v1.GetBSRRequest, v1.GetBSRResponse]
 	listCounts            *connect.Client[v1.ListCountsRequest, v1.ListCountsResponse]
 	watch                 *connect.Client[v1.WatchRequest, v1.WatchResponse]
 }
@@ -430,6 +454,16 @@ func (c *routerServiceClient) ListRPs(ctx context.Context, req *connect.Request[
 	return c.listRPs.CallUnary(ctx, req)
 }
 
+// ListRPMappings calls grove.v1.RouterService.ListRPMappings.
+func (c *routerServiceClient) ListRPMappings(ctx context.Context, req *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error) {
+	return c.listRPMappings.CallUnary(ctx, req)
+}
+
+// GetBSR calls grove.v1.RouterService.GetBSR.
+func (c *routerServiceClient) GetBSR(ctx context.Context, req *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error) {
+	return c.getBSR.CallUnary(ctx, req)
+}
+
 // ListCounts calls grove.v1.RouterService.ListCounts.
 func (c *routerServiceClient) ListCounts(ctx context.Context, req *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error) {
 	return c.listCounts.CallUnary(ctx, req)
@@ -483,6 +517,11 @@ type RouterServiceHandler interface {
 	GetRPF(context.Context, *connect.Request[v1.GetRPFRequest]) (*connect.Response[v1.GetRPFResponse], error)
 	// ListRPs lists the rendezvous points.
 	ListRPs(context.Context, *connect.Request[v1.ListRPsRequest]) (*connect.Response[v1.ListRPsResponse], error)
+	// ListRPMappings lists the mappings of groups to RPs and where each comes from; for a group, those that match it, the best
+	// first, with their hash values (RFC 7761, section 4.7).
+	ListRPMappings(context.Context, *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error)
+	// GetBSR tells of the Bootstrap Router mechanism (RFC 5059).
+	GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error)
 	// ListCounts lists the counters of every machine: what was sent and received, what was dropped and why.
 	ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error)
 	// Watch streams changes of state as they happen, and notes for the log.
@@ -616,6 +655,18 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("ListRPs")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceListRPMappingsHandler := connect.NewUnaryHandler(
+		RouterServiceListRPMappingsProcedure,
+		svc.ListRPMappings,
+		connect.WithSchema(routerServiceMethods.ByName("ListRPMappings")),
+		connect.WithHandlerOptions(opts...),
+	)
+	routerServiceGetBSRHandler := connect.NewUnaryHandler(
+		RouterServiceGetBSRProcedure,
+		svc.GetBSR,
+		connect.WithSchema(routerServiceMethods.ByName("GetBSR")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListCountsHandler := connect.NewUnaryHandler(
 		RouterServiceListCountsProcedure,
 		svc.ListCounts,
@@ -670,6 +721,10 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceGetRPFHandler.ServeHTTP(w, r)
 		case RouterServiceListRPsProcedure:
 			routerServiceListRPsHandler.ServeHTTP(w, r)
+		case RouterServiceListRPMappingsProcedure:
+			routerServiceListRPMappingsHandler.ServeHTTP(w, r)
+		case RouterServiceGetBSRProcedure:
+			routerServiceGetBSRHandler.ServeHTTP(w, r)
 		case RouterServiceListCountsProcedure:
 			routerServiceListCountsHandler.ServeHTTP(w, r)
 		case RouterServiceWatchProcedure:
@@ -761,6 +816,14 @@ func (UnimplementedRouterServiceHandler) GetRPF(context.Context, *connect.Reques
 
 func (UnimplementedRouterServiceHandler) ListRPs(context.Context, *connect.Request[v1.ListRPsRequest]) (*connect.Response[v1.ListRPsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListRPs is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) ListRPMappings(context.Context, *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.ListRPMappings is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetBSR is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error) {
