@@ -33,6 +33,10 @@ var Labs = map[string][]Message{
 		"ipv4 Graft", "ipv4 GraftAck", "ipv4 StateRefresh",
 		"ipv6 Graft", "ipv6 GraftAck", "ipv6 StateRefresh",
 	},
+	"08-interdomain": {
+		"ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", "ipv4 MSDP Source-Active with a packet",
+		"ipv4 BGP OPEN", "ipv4 BGP UPDATE of multicast routes", "ipv4 BGP KEEPALIVE",
+	},
 	"14-anycast-rp": {
 		"ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", "ipv4 MSDP Source-Active with a packet",
 	},
@@ -46,6 +50,7 @@ var fields = []string{
 	"dvmrp.type", "dvmrp.v3.code", "dvmrp.maj_ver", "dvmrp.min_ver", "dvmrp.checksum.status",
 	"icmpv6.type", "icmpv6.checksum.status", "icmpv6.mld.multicast_address", "icmpv6.mld.nb_sources",
 	"msdp.type", "msdp.unknown_data", "msdp.trailing_junk", "msdp.tlv_len.too_long", "msdp.tlv_len.too_short",
+	"bgp.type", "bgp.update.path_attribute.mp_reach_nlri.safi",
 }
 
 // What tshark prints for a checksum that is right, and for an expert item that is an error.
@@ -84,7 +89,7 @@ func read(t testing.TB, capture string) (map[Message]int, []fault) {
 	tshark := testneed.Tool(t, "tshark")
 	args := []string{
 		"-r", capture, "-o", "ip.check_checksum:TRUE", "-T", "fields",
-		"-Y", "!icmp && (pim || igmp || dvmrp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || msdp || _ws.malformed || _ws.expert.severity == 0x800000)", // ICMP is the kernel's, and quotes others' messages
+		"-Y", "!icmp && (pim || igmp || dvmrp || (icmpv6.type >= 130 && icmpv6.type <= 132) || icmpv6.type == 143 || msdp || bgp || _ws.malformed || _ws.expert.severity == 0x800000)", // ICMP is the kernel's, and quotes others' messages
 	}
 	for _, f := range fields {
 		args = append(args, "-e", f)
@@ -126,6 +131,9 @@ func read(t testing.TB, capture string) (map[Message]int, []fault) {
 // names names the control messages of a packet, and returns the status of the checksum. Only TCP may bring several. Its checksum
 // is the kernel's, and is not there on links that need none.
 func names(first, all map[string]string) ([]Message, string) {
+	if first["bgp.type"] != "" {
+		return bgpNames(all), good
+	}
 	if first["msdp.type"] == "" {
 		m, checksum := name(first)
 		return []Message{m}, checksum
@@ -144,6 +152,30 @@ func names(first, all map[string]string) ([]Message, string) {
 		}
 	}
 	return list, good
+}
+
+var bgpTypes = []string{"", "OPEN", "UPDATE", "NOTIFICATION", "KEEPALIVE", "ROUTE-REFRESH"}
+
+// bgpNames names the messages of BGP in a segment: "ipv4 BGP OPEN"; where there are multicast routes in one, SAFI 2, "ipv4 BGP
+// UPDATE of multicast routes".
+func bgpNames(all map[string]string) []Message {
+	family := "ipv4"
+	if all["ipv6.src"] != "" {
+		family = "ipv6"
+	}
+	multicast := slices.Contains(strings.Split(all["bgp.update.path_attribute.mp_reach_nlri.safi"], ","), "2")
+	var list []Message
+	for typ := range strings.SplitSeq(all["bgp.type"], ",") {
+		name := "type " + typ
+		if n, err := strconv.Atoi(typ); err == nil && n > 0 && n < len(bgpTypes) {
+			name = bgpTypes[n]
+		}
+		if multicast && name == "UPDATE" {
+			name += " of multicast routes"
+		}
+		list = append(list, Message(family+" BGP "+name))
+	}
+	return list
 }
 
 // msdpName names a type of MSDP (RFC 3618, section 12.2).
