@@ -19,7 +19,7 @@ import (
 // type, with the version if it is not ours, and say if they come in a tunnel (IP in IP): "ipv4 DVMRP graft in a tunnel". Those of
 // MSDP are alike: "ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", and "ipv4 MSDP Source-Active with a packet" if a packet is
 // encapsulated. tshark looks into each TCP segment by itself: a message that is split between two is malformed to it, but no lab
-// has one so long.
+// has one so long. Those of BGP are "ipv4 BGP OPEN" and so on.
 type Message string
 
 // Labs lists the messages that tests of the labs have on the wire. Those of labs/interop have the rest.
