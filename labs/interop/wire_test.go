@@ -20,7 +20,7 @@ import (
 )
 
 // TestWire: whatever grove can send is sent, in both families, and tshark sees it on the wire and finds no fault. Dense
-// mode and DVMRP are on the wire in their labs (judge.Labs) and in TestMrinfo.
+// mode and DVMRP are on the wire in their labs (judge.Labs) and in TestMrinfo, MSDP in TestMSDPMesh.
 func TestWire(t *testing.T) {
 	const dir = "testdata/wire"
 	l := start(t, topology(t, dir, "interop-wire"), dir, nil)
@@ -92,7 +92,7 @@ func TestWire(t *testing.T) {
 		})
 	}
 	seen := l.finish()
-	elsewhere := slices.Concat(slices.Concat(slices.Collect(maps.Values(judge.Labs))...), mrinfo)
+	elsewhere := slices.Concat(slices.Concat(slices.Collect(maps.Values(judge.Labs))...), mrinfo, mesh)
 	for _, m := range sendable(t) {
 		if seen[m] == 0 && !slices.Contains(elsewhere, m) {
 			t.Errorf("%s was not on the wire", m)
@@ -142,6 +142,21 @@ func sendable(t *testing.T) []judge.Message {
 		case "AskNeighbors": // a question of old tools, which we only answer
 		default:
 			add("ipv4", "DVMRP "+strings.ToLower(name))
+		}
+	}
+
+	types, _ = encoders(t, "msdp/wire")
+	for _, name := range types {
+		switch name {
+		case "SourceActive":
+			add("ipv4", "MSDP Source-Active")
+			add("ipv4", "MSDP Source-Active with a packet")
+			add("ipv4", "MSDP Source-Active Response")
+		case "Request":
+			add("ipv4", "MSDP Source-Active Request")
+		case "Notification", "Unknown": // written in tests only
+		default:
+			add("ipv4", "MSDP "+name)
 		}
 	}
 
