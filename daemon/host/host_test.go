@@ -16,13 +16,13 @@ import (
 // running is a host in a namespace of its own.
 type running struct {
 	*Host
-	t      *testing.T
+	t      testing.TB
 	events <-chan Event
 	stop   func() // real shutdown; once
 }
 
 // run runs a host with a configuration until the end of the test.
-func run(t *testing.T, s *nstest.Space, file string) *running {
+func run(t testing.TB, s *nstest.Space, file string) *running {
 	t.Helper()
 	cfg, err := config.Parse(s.Name+".yaml", []byte(file))
 	if err != nil {
@@ -66,7 +66,7 @@ func run(t *testing.T, s *nstest.Space, file string) *running {
 }
 
 // testLog prints a host's log as the test's.
-type testLog struct{ t *testing.T }
+type testLog struct{ t testing.TB }
 
 func (l testLog) Write(b []byte) (int, error) {
 	l.t.Logf("%s", bytes.TrimRight(b, "\n"))
@@ -102,7 +102,7 @@ func (r *running) transitions(what string, ok ...func(string, engine.Transition)
 }
 
 // eventually waits for something that the kernel does and tells nobody.
-func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

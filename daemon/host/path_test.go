@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -174,9 +175,9 @@ func (l *line) joined(t *testing.T) {
 }
 
 // ask is Query with the type of the answer.
-func ask[T any](t *testing.T, h *running, id engine.MachineID, what string) T {
+func ask[T any](t testing.TB, h *running, id engine.MachineID, what string) T {
 	t.Helper()
-	v, err := h.Query(t.Context(), id, what, "")
+	v, err := h.Query(context.Background(), id, what, "")
 	if err != nil {
 		t.Fatal(err)
 	}
