@@ -26,6 +26,7 @@ import (
 var ipv4Only = map[string]string{
 	"msdp":               "MSDP is a protocol of IPv4",
 	"autorp":             "Auto-RP is a protocol of IPv4",
+	"msdp-peer-rpf":      "MSDP is a protocol of IPv4",
 	"dvmrp":              "DVMRP is a protocol of IPv4",
 	"owner-changes":      "DVMRP is a protocol of IPv4",
 	"border-dvmrp-dense": "DVMRP is a protocol of IPv4",

@@ -59,6 +59,10 @@ type PeerRPFCheck struct {
 	RP   netip.Addr `yaml:"rp"`
 	Peer netip.Addr `yaml:"peer"`
 	Rule string     `yaml:"rule"` // how the rule's name begins: "(ii)", "default peer"; not said: any
+	// Refuses are peers that told of the RP, too, and whose messages were refused.
+	Refuses []netip.Addr `yaml:"refuses"`
+	// Says is what the explanation has to say, each in one of its lines: of the route, and of what the rules looked at.
+	Says []string `yaml:"says"`
 }
 
 // client returns the API of a router.
@@ -263,6 +267,22 @@ func (e *evaluator) peerRPF(c *PeerRPFCheck) (Finding, error) {
 	if c.Rule != "" {
 		f.Check += ": " + c.Rule
 		f.True = f.True && strings.HasPrefix(r.Msg.Rule, c.Rule)
+	}
+	for _, a := range c.Refuses {
+		f.Check += fmt.Sprintf(", and refuses it from %v", a)
+		i := slices.IndexFunc(r.Msg.Peers, func(p *grovev1.MSDPRPFPeer) bool { return p.Peer == a.String() })
+		if i < 0 || r.Msg.Peers[i].Accepted || r.Msg.Peers[i].RefusedEntries == 0 {
+			f.True = false
+			f.Found += fmt.Sprintf("; nothing refused from %v", a)
+		}
+	}
+	lines := append([]string{"route " + r.Msg.Route}, r.Msg.Compared...)
+	for _, say := range c.Says {
+		f.Check += fmt.Sprintf(", for %q", say)
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, say) }) {
+			f.True = false
+			f.Found += fmt.Sprintf("; it says %q", lines)
+		}
 	}
 	return f, nil
 }
