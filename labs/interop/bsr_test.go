@@ -1,15 +1,178 @@
 package interop
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
 	grovev1 "grove/daemon/api/grove/v1"
+	"grove/labs/interop/frr"
+	"grove/labs/script"
 )
 
-// rp returns RP(G) of a group at a groved; "" if there is none.
+// TestBSRWithFRR: in a line of four routers, of which nobody is told an RP, r3 is the BSR and the best RP. All learn the RP-Set,
+// packets go by the learned RP; when it goes all agree on the next, and when the BSR goes on the next one. FRR 8.4 is no candidate:
+// it listens, and as r2 hands Bootstrap messages on to r1 and r1's Candidate-RP-Advertisements to the BSR. For comparison, all
+// four are grove.
+func TestBSRWithFRR(t *testing.T) {
+	for _, c := range []struct{ role, peer, next string }{
+		{"grove alone", "", "10.255.0.1"},
+		{"FRR is the first hop", "r1", "10.255.0.4"},
+		{"FRR hands messages on", "r2", "10.255.0.1"},
+		{"FRR is the last hop", "r4", "10.255.0.1"},
+	} {
+		t.Run(c.role, func(t *testing.T) {
+			t.Parallel()
+			const dir = "testdata/bsr"
+			peers := map[string]*frr.Router{}
+			if c.peer != "" {
+				peers[c.peer] = frr.New(t, dir+"/"+c.peer+".frr")
+			}
+			l := start(t, topology(t, dir, "interop-bsr"+c.peer), dir, peers)
+			l.playBSR(c.next)
+		})
+	}
+}
+
+func (l *lab) playBSR(next string) {
+	const first = "10.255.0.3"
+	l.offloadOff("h1", "eth1") // FRR registers packets as they come, with half a checksum
+	all := func(missing func(node string) string) func() string {
+		return func() string {
+			for _, node := range line {
+				if m := missing(node); m != "" {
+					return node + ": " + m
+				}
+			}
+			return ""
+		}
+	}
+	l.until(20*time.Second, "all are neighbors", all(func(node string) string { return differ(l.neighbors(node), neighbors[node]) }))
+	agree := func(bsr, rp string) {
+		l.t.Helper()
+		l.until(40*time.Second, fmt.Sprintf("all have the BSR %s and the RP %s", bsr, rp), all(func(node string) string {
+			if got := l.bsr(node); got != bsr {
+				return "BSR " + got
+			}
+			return differ(l.rp(node, group), rp)
+		}))
+	}
+	agree(first, first)
+	// Where two RPs have one priority the hash function decides. FRR takes one for a whole range, by the hash of the range's address:
+	// that is each group's where the range is as long as the hash mask.
+	l.until(10*time.Second, "all choose alike by the hash function", func() string {
+		chosen := map[string]bool{}
+		for n := range 8 {
+			g := fmt.Sprintf("239.2.0.%d", 4*n+1)
+			want := l.rp("r3", g)
+			for _, node := range line {
+				if got := l.rp(node, g); got != want || got == first {
+					return fmt.Sprintf("%s: %s has RP %s, at r3 %s", node, g, got, want)
+				}
+			}
+			chosen[want] = true
+		}
+		if len(chosen) != 2 {
+			return fmt.Sprintf("of two RPs that are equal they choose %v", slices.Collect(maps.Keys(chosen)))
+		}
+		return ""
+	})
+
+	flow := func(group, rp string) {
+		l.t.Helper()
+		l.do(script.Action{Join: &script.Membership{Host: "h2", Group: addr(group)}})
+		l.until(10*time.Second, "the shared tree to "+rp+" is there", func() string {
+			for n, node := range line {
+				router := fmt.Sprintf("10.255.0.%d", n+1)
+				s := l.stateOf(node, "*", group)
+				switch wanted := router >= rp; {
+				case wanted && (s == nil || !s.joined || len(s.out) != 1 || s.out[0] != "eth2"), !wanted && s != nil:
+					return fmt.Sprintf("%s: %+v", node, s)
+				case wanted && router != rp && s.in != "eth1":
+					return fmt.Sprintf("%s: %+v", node, s)
+				}
+			}
+			return ""
+		})
+		l.do(script.Action{Send: &script.Send{Host: "h1", Group: addr(group), Rate: 200, TTL: 64, Size: 200}})
+		received := func() script.Received { return l.Received("h2", addr(group)) }
+		l.until(20*time.Second, "the shortest-path tree is there", all(func(node string) string {
+			s := l.stateOf(node, source, group)
+			if s == nil || s.in != "eth1" || len(s.out) != 1 || s.out[0] != "eth2" {
+				return fmt.Sprintf("%+v", s)
+			}
+			return ""
+		}))
+		l.until(10*time.Second, "packets arrive", func() string { return fewer(received().Packets, 100) })
+		begin := received()
+		l.t.Logf("at the start %d lost, %d came twice", begin.Lost, begin.Duplicates)
+		// Longer than a Join of 2 s is held.
+		l.until(20*time.Second, "state is refreshed", func() string { return fewer(received().Packets, begin.Packets+1600) })
+		if end := received(); end.Lost > begin.Lost || end.Duplicates > begin.Duplicates {
+			l.t.Errorf("%s: %d of %d lost, %d came twice", group, end.Lost-begin.Lost, end.Packets-begin.Packets, end.Duplicates-begin.Duplicates)
+		}
+	}
+	flow(group, first)
+
+	l.do(script.Action{Reload: &script.Reload{Node: "r3", Config: "r3-norp.yml"}})
+	before := l.Received("h2", addr(group))
+	agree(first, next)
+	flow("239.1.1.2", next)
+	if after := l.Received("h2", addr(group)); after.Lost > before.Lost {
+		l.t.Errorf("when the RP changed %d of %d packets of %s were lost", after.Lost-before.Lost, after.Packets-before.Packets, group)
+	}
+
+	l.do(script.Action{Reload: &script.Reload{Node: "r3", Config: "r3-listener.yml"}})
+	agree(next, next)
+	for _, node := range line {
+		if l.frr[node] == nil {
+			if list := l.refused(node); len(list) > 0 {
+				l.t.Errorf("%s has refused messages of its neighbors: %v", node, list)
+			}
+		}
+	}
+}
+
+// bsr returns the address of the BSR that a router knows.
+func (l *lab) bsr(node string) string {
+	l.t.Helper()
+	if l.frr[node] != nil {
+		return show[struct{ BSR string }](l, node, "show ip pim bsr").BSR
+	}
+	for _, z := range ask(l, l.Client(node).GetBSR, &grovev1.GetBSRRequest{}).Zones {
+		if z.Scope == "" {
+			return z.Bsr
+		}
+	}
+	return ""
+}
+
+// rp returns RP(G) of a group; "" if there is none.
 func (l *lab) rp(node, group string) string {
 	l.t.Helper()
-	list := ask(l, l.Client(node).ListRPs, &grovev1.ListRPsRequest{Family: familyOf(group), Group: group}).Rps
-	if len(list) == 0 {
-		return ""
+	if l.frr[node] != nil {
+		return l.frrRP(node, group)
 	}
-	return list[0].Address
+	for _, m := range ask(l, l.Client(node).ListRPMappings, &grovev1.ListRPMappingsRequest{Family: familyOf(group), Group: group}).Mappings {
+		if m.Chosen {
+			return m.Rp
+		}
+	}
+	return ""
+}
+
+// frrRP returns the RP that FRR has for the longest range that holds the group.
+func (l *lab) frrRP(node, group string) string {
+	l.t.Helper()
+	best, rp := -1, ""
+	for _, rows := range show[map[string][]struct{ RPAddress, Group, Source string }](l, node, "show ip pim rp-info") {
+		for _, r := range rows {
+			if p := prefix(r.Group); p.Contains(addr(group)) && p.Bits() > best && r.Source == "BSR" {
+				best, rp = p.Bits(), r.RPAddress
+			}
+		}
+	}
+	return rp
 }

@@ -175,7 +175,7 @@ func (l *lab) states() string {
 	}
 	for node, f := range l.frr {
 		fmt.Fprintf(&b, "%s is FRR:\n", node)
-		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info", "show ip msdp peer", "show ip msdp sa"} {
+		for _, command := range []string{"show ip pim neighbor", "show ip mroute", "show ip pim upstream", "show ip pim join", "show ip pim rp-info", "show ip pim bsr", "show ip pim bsrp-info", "show ip msdp peer", "show ip msdp sa"} {
 			out, err := f.VTY("pimd", command)
 			fmt.Fprintf(&b, "%s# %s\n%s%v\n", node, command, out, err)
 		}
@@ -196,6 +196,13 @@ func ask[Q, A any](l *lab, call func(context.Context, *connect.Request[Q]) (*con
 	return response.Msg
 }
 
+// unremarkable are counts of what is as it should be. Bootstrap messages leave by all interfaces, that on which they came included
+// (RFC 5059, section 3.4): so they come back to who sent them, and to the BSR.
+var unremarkable = []string{
+	"data packets forwarded by hand", "register-stop for an unknown flow",
+	"accepted Bootstrap", "bootstrap message of our own", "bootstrap message not from RPF_neighbor(BSR)",
+}
+
 // refused returns what PIM of a groved counts beside what was sent, received and forwarded: what it did not understand
 // or want of its neighbors. A Register-Stop of a flow that it does not know is none: it answers a Null-Register that was
 // sent just before the flow expired.
@@ -205,7 +212,7 @@ func (l *lab) refused(node string) []string {
 	for _, m := range ask(l, l.Client(node).ListCounts, &grovev1.ListCountsRequest{}).Machines {
 		for _, c := range m.Counts {
 			usual := strings.HasPrefix(c.Name, "sent ") || strings.HasPrefix(c.Name, "received ") ||
-				c.Name == "data packets forwarded by hand" || c.Name == "register-stop for an unknown flow"
+				slices.Contains(unremarkable, c.Name)
 			if strings.HasPrefix(m.Machine, "pimsm/") && !usual && c.Count > 0 {
 				list = append(list, fmt.Sprintf("%s: %s %d", m.Machine, c.Name, c.Count))
 			}
@@ -213,6 +220,9 @@ func (l *lab) refused(node string) []string {
 	}
 	return list
 }
+
+// prefix parses what is known to be a prefix.
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
 // addr parses what is known to be an address.
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
