@@ -13,7 +13,7 @@ import (
 	"grove/labs/script"
 )
 
-//go:embed all:02-dvmrp all:03-pim-dm all:06-pim-sm all:08-interdomain all:13-border all:14-anycast-rp
+//go:embed all:02-dvmrp all:03-pim-dm all:06-pim-sm all:08-interdomain all:13-border all:14-anycast-rp all:15-bsr
 var folders embed.FS
 
 // Lab is a lab that can be run.

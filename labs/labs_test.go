@@ -135,6 +135,10 @@ var chance = map[string][]string{
 	"08-interdomain": {"SA", "upstream (S,G)", "SPTbit"},
 
 	"14-anycast-rp": {"upstream (S,G)", "downstream (S,G)", "SPTbit"},
+
+	// When the BSR speaks and when a Register-Stop Timer expires is random, and so which comes first of a new RP's tree, its
+	// Register-Stop and the packets on it.
+	"15-bsr": {"upstream", "downstream", "register", "SPTbit"},
 }
 
 // sequences returns what each piece of state of each router went through, in order. Which of two routers is first is

@@ -71,12 +71,13 @@
 //   - RFC 2715, section 4.4, as far as RFC 7761 has what it asks for
 //   - RFC 3618, sections 3, 6 and 8: what the RP does for MSDP (Config.MSDP; the machine msdp speaks it)
 //   - RFC 4610: Anycast-RP by copies of Registers
+//   - RFC 5059: BSR (bsr.go; internal/pim/bootstrap does it)
 //   - Auto-RP, version 1+ (Farinacci and Wei, 1998)
 //   - RFC 4607, section 7, and RFC 7761, section 4.8: SSM ranges
 //
 // # Known gaps
 //
-//   - RPs are static: no Bootstrap (section 4.7), no Embedded-RP (RFC 3956).
+//   - There is no Embedded-RP (RFC 3956).
 //   - A range of groups to which Auto-RP denies an RP has none here; on a sparse-dense interface it is dense mode's only if no RP of
 //     the configuration has it. An RP that is learned takes no groups from dense mode there.
 //   - Auto-RP's messages of our own leave by the interfaces of sparse mode only, not by those where dense mode is alone.

@@ -37,6 +37,7 @@ var Labs = map[string][]Message{
 		"ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", "ipv4 MSDP Source-Active with a packet",
 		"ipv4 BGP OPEN", "ipv4 BGP UPDATE of multicast routes", "ipv4 BGP KEEPALIVE",
 	},
+	"15-bsr": {"ipv4 Bootstrap", "ipv4 CandidateRPAdv"},
 	"14-anycast-rp": {
 		"ipv4 MSDP KeepAlive", "ipv4 MSDP Source-Active", "ipv4 MSDP Source-Active with a packet",
 	},

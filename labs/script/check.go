@@ -85,6 +85,10 @@ func (e *evaluator) check(c *Check) (Finding, error) {
 		return e.sourceActive(c.SA)
 	case c.PeerRPF != nil:
 		return e.peerRPF(c.PeerRPF)
+	case c.RP != nil:
+		return e.rp(c.RP)
+	case c.BSR != nil:
+		return e.bsr(c.BSR)
 	case c.Warning != nil:
 		return e.warning(c.Warning), nil
 	default:

@@ -100,6 +100,8 @@ type Check struct {
 	MSDPPeer   *MSDPPeerCheck   `yaml:"msdp-peer"`
 	SA         *SACheck         `yaml:"sa"`
 	PeerRPF    *PeerRPFCheck    `yaml:"peer-rpf"`
+	RP         *RPCheck         `yaml:"rp"`
+	BSR        *BSRCheck        `yaml:"bsr"`
 	Warning    *WarningCheck    `yaml:"warning"`
 }
 
@@ -261,10 +263,18 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 		for _, c := range append(append([]Check(nil), step.Until...), step.Check...) {
 			if n := c.count(); n != 1 {
-				fault(i, "a check is one of neighbors, route, entry, gone, tree, received, transition, links, bgp, rpf, msdp-peer, sa, peer-rpf, warning; found %d", n)
+				fault(i, "a check is one of neighbors, route, entry, gone, tree, received, transition, links, bgp, rpf, msdp-peer, sa, peer-rpf, rp, bsr, warning; found %d", n)
 			}
-			if node := c.node(); node != "" && !nodes[node] {
-				fault(i, "there is no node %q in the topology", node)
+			for _, node := range c.nodes() {
+				if !nodes[node] {
+					fault(i, "there is no node %q in the topology", node)
+				}
+			}
+			if c.RP != nil && c.RP.fault() != "" {
+				fault(i, "%s", c.RP.fault())
+			}
+			if c.BSR != nil && c.BSR.fault() != "" {
+				fault(i, "%s", c.BSR.fault())
 			}
 			if c.BGP != nil && len(s.bgp[c.BGP.Node]) == 0 {
 				fault(i, "bgp: %s has no routes of BGP: expected some in %s", c.BGP.Node, bgpFile)
@@ -359,7 +369,21 @@ func (a Action) each() []Action {
 
 func (c *Check) count() int {
 	return truths(c.Neighbors != nil, c.Route != nil, c.Entry != nil, c.Gone != nil, c.Tree != nil, c.Received != nil, c.Transition != nil,
-		c.Links != nil, c.BGP != nil, c.RPF != nil, c.MSDPPeer != nil, c.SA != nil, c.PeerRPF != nil, c.Warning != nil)
+		c.Links != nil, c.BGP != nil, c.RPF != nil, c.MSDPPeer != nil, c.SA != nil, c.PeerRPF != nil, c.RP != nil, c.BSR != nil, c.Warning != nil)
+}
+
+// nodes returns the routers and hosts that a check asks.
+func (c *Check) nodes() []string {
+	switch {
+	case c.RP != nil:
+		return c.RP.Nodes
+	case c.BSR != nil:
+		return c.BSR.Nodes
+	}
+	if node := c.node(); node != "" {
+		return []string{node}
+	}
+	return nil
 }
 
 func (c *Check) node() string {

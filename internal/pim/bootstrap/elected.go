@@ -111,6 +111,14 @@ func (b *Instance) offer(now time.Time, z *zone, groups netip.Prefix, bidir bool
 		}
 		o = &offer{rp: m.RP, bidir: bidir}
 		o.expiry.Do = func(now time.Time) {
+			if b.alone() {
+				// It is we who cannot be reached. What others know of it is not for us to take away when we are back.
+				b.forget(r, o)
+				if len(r.offers) == 0 {
+					delete(b.offered, groups)
+				}
+				return
+			}
 			b.withdraw(now, b.homeOf(groups), r, o, "it is silent")
 			b.publish()
 		}
@@ -132,6 +140,11 @@ func (b *Instance) offer(now time.Time, z *zone, groups netip.Prefix, bidir bool
 		b.note(engine.Info, "candidate RP %v for %v, priority %d", m.RP, groups, m.Priority)
 		z.originateSoon(now)
 	}
+}
+
+// alone says that there is no other router.
+func (b *Instance) alone() bool {
+	return !slices.ContainsFunc(b.env.Interfaces(), func(i Interface) bool { return i.Neighbors > 0 })
 }
 
 func (r *offerRange) find(rp netip.Addr, bidir bool) *offer {
