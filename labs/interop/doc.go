@@ -7,7 +7,8 @@
 //   - wire_test.go: every message that grove can send, on the wire, but those of dense mode and DVMRP, which their labs have
 //     there
 //   - mbgp_test.go: multicast routes (BGP SAFI 2), with another grove, FRR and BIRD
-//   - msdp_test.go: domains of grove and FRR joined by MSDP, two of them and a mesh group of three
+//   - msdp_test.go: domains of grove and FRR joined by MSDP, two of them, a mesh group of three, and RPs
+//     that die and come back
 //   - mrinfo_test.go: grove mrinfo, and the answers to it
 //   - lab_test.go: a lab under test
 //   - frr, bird: FRR and BIRD as programs of a lab, and what one asks them by

@@ -473,3 +473,136 @@ func (l *lab) pimNeighbors(node string) []string {
 	}
 	return list
 }
+
+// TestMSDPKilled: RPs beside the way of the data, one of grove and one of FRR, are killed in turn and come back. What had begun goes
+// on without them, not a packet is lost and none comes twice. What grove had of FRR's source it forgets after SG-State-Period. When
+// they are back, each knows the other's source again.
+func TestMSDPKilled(t *testing.T) {
+	t.Parallel()
+	const dir = "testdata/msdpkill"
+	const rpQ, rpP, sourceA, sourceB = "198.51.100.254", "203.0.113.254", "198.51.100.10", "203.0.113.10"
+	p := frr.New(t, dir+"/p.frr")
+	l := start(t, topology(t, dir, "interop-msdpkill"), dir, map[string]*frr.Router{"p": p})
+	l.offloadOff("h1", "eth1")
+	l.offloadOff("h2", "eth1")
+	peers := func() string {
+		if s := l.msdpPeer("q", rpP).State; s != "ESTABLISHED" {
+			return "q's peer is " + s
+		}
+		return differ(l.frrPeers("p"), map[string]string{rpQ: "established"})
+	}
+	ofA, ofB := fmt.Sprintf("(%s, %s) ", sourceA, groupA), fmt.Sprintf("(%s, %s) ", sourceB, groupB)
+	knows := func(node string, want ...string) func() string {
+		return func() string { return differ(l.sourceActives(node), want) }
+	}
+	know := func() string {
+		for _, missing := range []func() string{knows("q", ofA+"of our own", ofB+"RP "+rpP), knows("p", ofA+"RP "+rpQ, ofB+"of our own")} {
+			if s := missing(); s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	l.until(20*time.Second, "all are neighbors, and the RPs peers", func() string {
+		for node, want := range map[string]int{"a": 2, "b": 2, "q": 1, "p": 1} {
+			if n := len(l.pimNeighbors(node)); n != want {
+				return fmt.Sprintf("%s has %d neighbors", node, n)
+			}
+		}
+		return peers()
+	})
+	flows := []struct{ from, to, group string }{{"h1", "h2", groupA}, {"h2", "h1", groupB}}
+	for _, f := range flows {
+		l.do(script.Action{Join: &script.Membership{Host: f.to, Group: addr(f.group)}})
+	}
+	l.until(10*time.Second, "the RPs have receivers", func() string {
+		for node, group := range map[string]string{"q": groupB, "p": groupA} {
+			if s := l.stateOf(node, "*", group); s == nil || !s.joined {
+				return fmt.Sprintf("%s: %+v", node, s)
+			}
+		}
+		return ""
+	})
+	for _, f := range flows {
+		l.do(script.Action{Send: &script.Send{Host: f.from, Group: addr(f.group), Rate: 100, TTL: 64, Size: 100}})
+	}
+	l.until(10*time.Second, "the RPs know both sources", know)
+	l.until(10*time.Second, "the last hops have joined the sources", func() string {
+		for node, s := range map[string][2]string{"a": {sourceB, groupB}, "b": {sourceA, groupA}} {
+			if d := differ(l.stateOf(node, s[0], s[1]), &state{in: "eth1", out: []string{"eth2"}, joined: true}); d != "" {
+				return node + ": " + d
+			}
+		}
+		return ""
+	})
+	begin := map[string]script.Received{}
+	for _, f := range flows {
+		begin[f.to] = l.Received(f.to, addr(f.group))
+		t.Logf("to %s: at the start %d lost, %d came twice", f.to, begin[f.to].Lost, begin[f.to].Duplicates)
+	}
+	// goesOn looks on while 200 more packets come of each source, and at all that have come.
+	goesOn := func(while string) {
+		t.Helper()
+		least := map[string]int{}
+		for _, f := range flows {
+			least[f.to] = l.Received(f.to, addr(f.group)).Packets + 200
+		}
+		l.until(10*time.Second, "packets come "+while, func() string {
+			for _, f := range flows {
+				if s := fewer(l.Received(f.to, addr(f.group)).Packets, least[f.to]); s != "" {
+					return f.to + ": " + s
+				}
+			}
+			return ""
+		})
+		for _, f := range flows {
+			if r, b := l.Received(f.to, addr(f.group)), begin[f.to]; r.Lost > b.Lost || r.Duplicates > b.Duplicates {
+				t.Errorf("%s: %d packets to %s lost, %d came twice", while, r.Lost-b.Lost, f.to, r.Duplicates-b.Duplicates)
+			}
+		}
+	}
+	goesOn("with both RPs")
+
+	if err := p.Kill("pimd"); err != nil {
+		t.Fatal(err)
+	}
+	l.until(10*time.Second, "q has lost its peer", func() string {
+		if s := l.msdpPeer("q", rpP).State; s == "ESTABLISHED" {
+			return s
+		}
+		return ""
+	})
+	if d := knows("q", ofA+"of our own", ofB+"RP "+rpP)(); d != "" {
+		t.Errorf("what FRR told is remembered: %s", d)
+	}
+	goesOn("without FRR")
+	l.until(40*time.Second, "what FRR told is forgotten", knows("q", ofA+"of our own"))
+	goesOn("without FRR's Source-Active")
+	if err := l.In("p", func() error { return p.Restart(t.Context(), "pimd") }); err != nil {
+		t.Fatal(err)
+	}
+	l.until(20*time.Second, "FRR is back: the RPs are peers", peers)
+	l.until(20*time.Second, "and know both sources again", know)
+	goesOn("with FRR again")
+
+	told := func() int {
+		return show[map[string]struct{ SaRcvd int }](l, "p", "show ip msdp peer detail")[rpQ].SaRcvd
+	}
+	before := told()
+	if err := l.Kill("q"); err != nil {
+		t.Fatal(err)
+	}
+	l.until(10*time.Second, "p has lost its peer", func() string { return differ(l.frrPeers("p"), map[string]string{rpQ: "listen"}) })
+	goesOn("without grove's RP")
+	if err := l.Restart(t.Context(), "q"); err != nil {
+		t.Fatal(err)
+	}
+	l.until(20*time.Second, "grove is back: the RPs are peers", peers)
+	l.until(20*time.Second, "grove tells of its source again, and both know both", func() string {
+		if told() <= before {
+			return "it has told nothing yet"
+		}
+		return know()
+	})
+	goesOn("with grove again")
+}

@@ -37,9 +37,11 @@ type Engine struct {
 	lab    fs.FS
 	topo   *script.Topology
 	dir    string
+	groved string
 	nodes  map[string]*node
 	order  []*node
 	start  time.Time
+	watch  context.Context // until the engine ends
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
@@ -70,6 +72,7 @@ func New(ctx context.Context, lab fs.FS, topo *script.Topology, opts Options) (*
 		lab:     lab,
 		topo:    topo,
 		dir:     filepath.Join(opts.RunDir, topo.Name),
+		groved:  opts.Groved,
 		nodes:   map[string]*node{},
 		members: map[memberKey]*member{},
 		senders: map[memberKey]*sender{},
@@ -122,8 +125,7 @@ func (e *Engine) build(ctx context.Context, opts *Options) error {
 			return err
 		}
 	}
-	watching, cancel := context.WithCancel(context.Background())
-	e.cancel = cancel
+	e.watch, e.cancel = context.WithCancel(context.Background())
 	e.start = time.Now()
 	ready, stop := context.WithTimeout(ctx, 10*time.Second)
 	defer stop()
@@ -142,32 +144,57 @@ func (e *Engine) build(ctx context.Context, opts *Options) error {
 		if err := os.WriteFile(n.config, data, 0o644); err != nil {
 			return err
 		}
-		if err := n.start(opts.Groved); err != nil {
+		if err := n.start(e.groved); err != nil {
 			return err
 		}
 	}
 	for _, n := range e.groveds() {
-		if err := e.follow(ready, watching, n); err != nil {
+		if err := e.follow(ready, n); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// groveds returns the nodes that run a groved: neither a bridge nor another program.
+// groveds returns the nodes that run a groved: neither a bridge nor another program, nor one that was killed.
 func (e *Engine) groveds() []*node {
 	var list []*node
 	for _, n := range e.order {
-		if !n.Bridge && n.program == nil {
+		if !n.Bridge && n.program == nil && !n.killed {
 			list = append(list, n)
 		}
 	}
 	return list
 }
 
-// follow collects the transitions of a node until watching ends.
-func (e *Engine) follow(ready, watching context.Context, n *node) error {
-	opening, opened := context.WithCancel(watching)
+// Kill ends the groved of a node as SIGKILL does: it says no goodbye, and its addresses and routes stay.
+func (e *Engine) Kill(node string) error {
+	n := e.nodes[node]
+	if n.ended == nil || n.killed {
+		return fmt.Errorf("%s: no groved runs there", node)
+	}
+	n.killed = true
+	err := n.cmd.Process.Kill()
+	<-n.ended
+	return errors.Join(err, os.Remove(n.socket))
+}
+
+// Restart starts the groved of a node again that was killed. It returns when it answers.
+func (e *Engine) Restart(ctx context.Context, node string) error {
+	n := e.nodes[node]
+	if !n.killed {
+		return fmt.Errorf("%s: no groved was killed there", node)
+	}
+	if err := n.start(e.groved); err != nil {
+		return err
+	}
+	n.killed = false
+	return e.follow(ctx, n)
+}
+
+// follow collects the transitions of a node until the engine ends.
+func (e *Engine) follow(ready context.Context, n *node) error {
+	opening, opened := context.WithCancel(e.watch)
 	undo := context.AfterFunc(ready, opened)
 	stream, err := n.watch(opening)
 	if !undo() && err == nil {

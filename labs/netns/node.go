@@ -38,6 +38,7 @@ type node struct {
 	cmd     *exec.Cmd
 	log     lockedBuffer
 	ended   chan struct{} // closed when groved has ended
+	killed  bool          // by Kill
 	client  grovev1connect.RouterServiceClient
 }
 

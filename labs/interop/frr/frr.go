@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,7 +103,7 @@ func (f *Router) startDaemon(ctx context.Context, name string) error {
 		return err
 	}
 	d := &daemon{name: name, log: filepath.Join(f.dir, name+".log"), ended: make(chan struct{})}
-	log, err := os.Create(d.log)
+	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -136,6 +137,22 @@ func (f *Router) startDaemon(ctx context.Context, name string) error {
 		}
 	}
 }
+
+// Kill ends a daemon as SIGKILL does.
+func (f *Router) Kill(daemon string) error {
+	for i, d := range f.run {
+		if d.name == daemon {
+			f.run = slices.Delete(f.run, i, i+1)
+			err := d.cmd.Process.Kill()
+			<-d.ended
+			return err
+		}
+	}
+	return fmt.Errorf("frr: %s does not run", daemon)
+}
+
+// Restart starts a daemon again that was killed, in the namespace of the calling thread. It returns when it answers.
+func (f *Router) Restart(ctx context.Context, daemon string) error { return f.startDaemon(ctx, daemon) }
 
 // Stop implements netns.Program.
 func (f *Router) Stop() error {
