@@ -166,7 +166,7 @@ func initMSDPPeerKeys() {
 		{
 			name: "password-file", also: []string{"secret-file"}, takes: "a path", def: "none",
 			doc: "The file that holds the secret, alone in its first line; a relative path starts at this file's folder. It is read again by a reload; " +
-				"a new secret holds for the next connection.",
+				"if it holds another secret the connection is made anew, with that one.",
 			read: func(r *reader, n ast.Node, v *conf) { r.secretFile(n, v) },
 			print: func(v *conf) string {
 				return quote(v.SecretFile)

@@ -5,11 +5,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +21,7 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
+	"grove/daemon/config"
 	"grove/daemon/nstest"
 	"grove/internal/engine"
 	"grove/internal/ip"
@@ -101,18 +106,19 @@ func newWard(t testing.TB) *ward {
 	w.member.Addr("eth1", "10.0.2.9/24")
 	w.r = run(t, router, wardFile)
 	w.r.log.Logger.SetLevel(logrus.InfoLevel) // there are tens of thousands of sources
-	eventually(t, patience, "the member's group", func() bool {
-		if w.arrived == nil {
-			w.arrived = w.join(wardSource.Group)
+	igmp := func(what, says string) func() bool {
+		return func() bool {
+			return strings.Contains(fmt.Sprintf("%+v", ask[any](t, w.r, engine.MachineID{Protocol: engine.IGMP, Family: engine.IPv4}, what)), says)
 		}
-		groups := ask[any](t, w.r, engine.MachineID{Protocol: engine.IGMP, Family: engine.IPv4}, "groups")
-		return strings.Contains(fmt.Sprint(groups), wardSource.Group.String())
-	})
+	}
+	eventually(t, patience, "somebody hears reports", igmp("interfaces", "Querier:10.0.2.1"))
+	w.arrived = w.join(wardSource.Group, port)
+	eventually(t, patience, "the member's group", igmp("groups", wardSource.Group.String()))
 	w.good, w.other = w.dial(good), w.dial(other)
 	w.good.keepAlive()
 	w.other.keepAlive()
 	w.flow()
-	eventually(t, patience, "our own source goes to the peers", func() bool { return w.other.has(wardSource) && w.good.has(wardSource) })
+	eventually(t, patience, "our own source goes to the peers", func() bool { return w.other.has(wardAddr, wardSource) && w.good.has(wardAddr, wardSource) })
 	select {
 	case <-w.arrived: // so the row is there
 		w.first = w.next.Load() + 1
@@ -122,8 +128,8 @@ func newWard(t testing.TB) *ward {
 	return w
 }
 
-// join joins a group at the member and returns the sequence numbers that arrive.
-func (w *ward) join(group netip.Addr) <-chan uint32 {
+// join joins a group at the member and returns the sequence numbers that arrive at a port, which is to be of this group alone.
+func (w *ward) join(group netip.Addr, port int) <-chan uint32 {
 	w.t.Helper()
 	var c *net.UDPConn
 	var err error
@@ -168,7 +174,7 @@ func (w *ward) flow() {
 			case w.sent <- n:
 				return
 			case <-tick.C:
-				send(c, wardSource.Group, n)
+				send(c, wardSource.Group, port, n)
 				n++
 				w.next.Store(n)
 			}
@@ -199,7 +205,7 @@ func (w *ward) source() *net.UDPConn {
 	return c
 }
 
-func send(c *net.UDPConn, group netip.Addr, n uint32) {
+func send(c *net.UDPConn, group netip.Addr, port int, n uint32) {
 	_, _ = c.WriteTo(binary.BigEndian.AppendUint32(nil, n), &net.UDPAddr{IP: group.AsSlice(), Port: port})
 }
 
@@ -236,9 +242,14 @@ type talker struct {
 	w    *ward
 	over chan error // why reading ended
 
-	mu   sync.Mutex
-	got  map[engine.Key]int
-	news chan struct{} // a token: got has changed
+	mu  sync.Mutex
+	got map[source]int
+}
+
+// source is a source of which a peer is told, and by which RP.
+type source struct {
+	rp  netip.Addr
+	key engine.Key
 }
 
 // dial opens a connection to the router from one of the peers.
@@ -287,7 +298,7 @@ func (w *ward) accept(l *net.TCPListener) *net.TCPConn {
 }
 
 func (w *ward) talk(c *net.TCPConn) *talker {
-	p := &talker{TCPConn: c, w: w, over: make(chan error, 1), got: make(map[engine.Key]int), news: make(chan struct{}, 1)}
+	p := &talker{TCPConn: c, w: w, over: make(chan error, 1), got: make(map[source]int)}
 	go func() {
 		var r wire.Reader
 		b := make([]byte, chunk)
@@ -315,7 +326,7 @@ func (w *ward) talk(c *net.TCPConn) *talker {
 				if sa, ok := m.(*wire.SourceActive); ok {
 					p.mu.Lock()
 					for _, e := range sa.Entries {
-						p.got[engine.SG(e.Source, e.Group)]++
+						p.got[source{sa.RP, engine.SG(e.Source, e.Group)}]++
 					}
 					p.mu.Unlock()
 				}
@@ -326,10 +337,10 @@ func (w *ward) talk(c *net.TCPConn) *talker {
 	return p
 }
 
-func (p *talker) has(k engine.Key) bool {
+func (p *talker) has(rp netip.Addr, k engine.Key) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.got[k] > 0
+	return p.got[source{rp, k}] > 0
 }
 
 // heard is how many sources it was told of.
@@ -429,7 +440,7 @@ func (w *ward) well(after string) {
 	k := saKey(good, w.told)
 	w.good.send(sa(good, w.told))
 	w.told++
-	eventually(w.t, 2*patience, after+": what the good peer tells goes on", func() bool { return w.other.has(k) })
+	eventually(w.t, 2*patience, after+": what the good peer tells goes on", func() bool { return w.other.has(good, k) })
 	if n := w.cached(good); n != w.told {
 		w.t.Fatalf("%s: %d entries of the good peer are cached, of %d", after, n, w.told)
 	}
@@ -498,7 +509,7 @@ func TestBrokenPeers(t *testing.T) {
 	p = w.dial(bad)
 	p.send(sa(bad, 0))
 	p.Write([]byte{1, 0, 20, 1})
-	eventually(t, patience, "its source", func() bool { return w.other.has(saKey(bad, 0)) })
+	eventually(t, patience, "its source", func() bool { return w.other.has(bad, saKey(bad, 0)) })
 	back := w.mute(bad)
 	broken("Hold Timer expired")
 	back()
@@ -512,7 +523,7 @@ func TestBrokenPeers(t *testing.T) {
 	p = w.dial(bad)
 	broken("the peer opened another connection")
 	p.send(sa(bad, 1))
-	eventually(t, patience, "its source", func() bool { return w.other.has(saKey(bad, 1)) })
+	eventually(t, patience, "its source", func() bool { return w.other.has(bad, saKey(bad, 1)) })
 	p.Close()
 	broken("closed by the peer")
 
@@ -524,7 +535,7 @@ func TestBrokenPeers(t *testing.T) {
 		}
 	}
 	for n := 10; n < 14; n++ {
-		eventually(t, patience, "what it says in octets", func() bool { return w.other.has(saKey(bad, n)) })
+		eventually(t, patience, "what it says in octets", func() bool { return w.other.has(bad, saKey(bad, n)) })
 	}
 	w.well("octets")
 	if s := w.show(bad); s.Unknown != 1 || s.Notifications != 1 || s.DataIn != 1 || s.RequestsIn != 1 {
@@ -549,7 +560,7 @@ func TestBrokenPeers(t *testing.T) {
 	p = w.dial(bad)
 	p.Write(stream)
 	for n := 20; n < 24; n++ {
-		eventually(t, patience, "all that it says", func() bool { return w.other.has(saKey(bad, n)) })
+		eventually(t, patience, "all that it says", func() bool { return w.other.has(bad, saKey(bad, n)) })
 	}
 	p.SetLinger(0)
 	p.Close()
@@ -573,7 +584,7 @@ func TestBrokenPeers(t *testing.T) {
 		}
 	}
 	counts := w.query("counts", "").(map[string]uint64)
-	if counts["TLV format error: bad length"] != 3 || counts["TLV format error: truncated"] != 2 || w.other.has(saKey(bad, 30)) {
+	if counts["TLV format error: bad length"] != 3 || counts["TLV format error: truncated"] != 2 || w.other.has(bad, saKey(bad, 30)) {
 		t.Errorf("%v", counts)
 	}
 	// What is longer than may be sent is taken; of an unknown type it is discarded.
@@ -587,7 +598,7 @@ func TestBrokenPeers(t *testing.T) {
 	p.Write(long)
 	p.send(sa(bad, 41))
 	for _, n := range []int{40, 41} {
-		eventually(t, patience, "what is oversized, and what follows it", func() bool { return w.other.has(saKey(bad, n)) })
+		eventually(t, patience, "what is oversized, and what follows it", func() bool { return w.other.has(bad, saKey(bad, n)) })
 	}
 	if s := w.show(bad); s.State != "ESTABLISHED" || s.Unknown != unknown+1 {
 		t.Errorf("%+v", s)
@@ -630,7 +641,7 @@ func TestBrokenPeersWeConnectTo(t *testing.T) {
 			w.state(away, "ESTABLISHED")
 		}
 		if n >= 23 {
-			eventually(t, patience, "what it said whole", func() bool { return w.other.has(saKey(away, n)) })
+			eventually(t, patience, "what it said whole", func() bool { return w.other.has(away, saKey(away, n)) })
 		}
 		c.SetLinger(0)
 		c.Close()
@@ -643,8 +654,8 @@ func TestBrokenPeersWeConnectTo(t *testing.T) {
 	// And then it is well.
 	p := w.talk(w.accept(l))
 	p.send(sa(away, 1000))
-	eventually(t, patience, "its source", func() bool { return w.other.has(saKey(away, 1000)) })
-	eventually(t, patience, "all sources for it", func() bool { return p.has(saKey(good, w.told-1)) && p.has(wardSource) })
+	eventually(t, patience, "its source", func() bool { return w.other.has(away, saKey(away, 1000)) })
+	eventually(t, patience, "all sources for it", func() bool { return p.has(good, saKey(good, w.told-1)) && p.has(wardAddr, wardSource) })
 	w.well("all is well")
 	w.forwarded()
 }
@@ -686,4 +697,249 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w.forwarded()
+}
+
+// signed has a socket sign its segments to the router, and take none that are not, by TCP MD5.
+func signed(secret string) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) { err = setSecret(int(fd), wardAddr, secret) })
+		return errors.Join(failed, err)
+	}
+}
+
+// dialSigned opens a connection with a secret; the error is that of a router that does not answer.
+func (w *ward) dialSigned(from netip.Addr, secret string, within time.Duration) (c net.Conn, err error) {
+	w.peers.Do(func() {
+		d := net.Dialer{Timeout: within, LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Control: signed(secret)}
+		c, err = d.Dial("tcp4", netip.AddrPortFrom(wardAddr, msdpPort).String())
+	})
+	if err == nil {
+		w.t.Cleanup(func() { c.Close() })
+	}
+	return c, err
+}
+
+// listenSigned is where the router connects to, with a secret.
+func (w *ward) listenSigned(at netip.Addr, secret string) *net.TCPListener {
+	w.t.Helper()
+	var l net.Listener
+	w.peers.Do(func() {
+		c := net.ListenConfig{Control: signed(secret)}
+		c.SetMultipathTCP(false) // it has no signatures
+		var err error
+		if l, err = c.Listen(context.Background(), "tcp4", netip.AddrPortFrom(at, msdpPort).String()); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+	w.t.Cleanup(func() { l.Close() })
+	return l.(*net.TCPListener)
+}
+
+// A reload reads the secret of TCP MD5 again, of peers that connect to us and of one to whom we connect: a changed one holds at
+// once, an unchanged one and other peers' connections are left alone, and with a file that cannot be read the old one stays.
+func TestReloadOfSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	folder := t.TempDir()
+	secret := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := strings.NewReplacer(
+		"address: 10.0.0.1,", "address: 10.0.0.1, password-file: one.secret,", "address: 10.0.0.9,", "address: 10.0.0.9, password-file: nine.secret,",
+	).Replace(wardFile)
+	reload := func() error {
+		cfg, err := config.Parse(filepath.Join(folder, "router.yaml"), []byte(file))
+		if err != nil {
+			return err
+		}
+		return w.r.Reload(t.Context(), cfg)
+	}
+	mustReload := func() {
+		t.Helper()
+		if err := reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	talk := func(c net.Conn, peer netip.Addr, n int) *talker {
+		t.Helper()
+		p := w.talk(c.(*net.TCPConn))
+		p.keepAlive()
+		p.send(sa(peer, n))
+		eventually(t, patience, fmt.Sprintf("source %d of %v", n, peer), func() bool { return w.other.has(peer, saKey(peer, n)) })
+		return p
+	}
+	connect := func(with string, n int) *talker {
+		t.Helper()
+		c, err := w.dialSigned(bad, with, patience)
+		if err != nil {
+			t.Fatalf("with the secret %q: %v", with, err)
+		}
+		return talk(c, bad, n)
+	}
+	refused := func(with string) {
+		t.Helper()
+		if c, err := w.dialSigned(bad, with, 300*time.Millisecond); err == nil {
+			t.Errorf("connected with the secret %q from %v", with, c.LocalAddr())
+		}
+	}
+
+	// From none to one.
+	p := w.dial(bad)
+	w.state(bad, "ESTABLISHED")
+	secret("one.secret", "first\n")
+	secret("nine.secret", "nine")
+	mustReload()
+	w.reset(bad, 1, "the configuration of the connection changed")
+	if err := p.ended(); !errors.Is(err, io.EOF) {
+		t.Errorf("ended with %v", err)
+	}
+	w.state(bad, "LISTEN")
+	refused("")
+	refused("wrong")
+	first := connect("first", 0)
+	if !w.show(bad).Protected {
+		t.Error("not protected")
+	}
+	l := w.listenSigned(away, "nine")
+	nine := talk(w.accept(l), away, 0)
+
+	// Nothing changed.
+	mustReload()
+	secret("one.secret", "first\r\n")
+	mustReload()
+	first.send(sa(bad, 1))
+	nine.send(sa(away, 1))
+	eventually(t, patience, "the connections are there", func() bool { return w.other.has(bad, saKey(bad, 1)) && w.other.has(away, saKey(away, 1)) })
+
+	// A file that is not there, or holds none: the old configuration stays, whole.
+	for _, text := range []string{"", "\n", strings.Repeat("x", 81), "two\nlines"} {
+		secret("one.secret", text)
+		if err := reload(); err == nil || !strings.Contains(err.Error(), "password-file") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(folder, "one.secret")); err != nil {
+		t.Fatal(err)
+	}
+	if err := reload(); err == nil || !strings.Contains(err.Error(), "password-file") {
+		t.Errorf("no file: %v", err)
+	}
+	first.send(sa(bad, 2))
+	eventually(t, patience, "the connection is there", func() bool { return w.other.has(bad, saKey(bad, 2)) })
+
+	// Another secret of the one; the other's connection stays.
+	secret("one.secret", "second\n")
+	mustReload()
+	w.reset(bad, 2, "the configuration of the connection changed")
+	if err := first.ended(); !errors.Is(err, io.EOF) {
+		t.Errorf("ended with %v", err)
+	}
+	refused("first")
+	second := connect("second", 3)
+	if s := w.show(away); s.State != "ESTABLISHED" || s.Resets != 0 {
+		t.Errorf("%+v", s)
+	}
+
+	// Another secret of the peer to whom we connect: with the old one it is not reached, with the new one it is.
+	secret("nine.secret", "ninety\n")
+	mustReload()
+	w.reset(away, 1, "the configuration of the connection changed")
+	w.r.transition("an attempt with a secret that is not the peer's", func(_ string, e engine.Transition) bool {
+		return e.Entity == "peer" && e.Neighbor == away && e.Old == "CONNECTING" && e.Cause == "ConnectRetry timer expired" &&
+			w.show(away).State != "ESTABLISHED"
+	})
+	l.Close()
+	l = w.listenSigned(away, "ninety")
+	for ok := false; !ok; { // the first may be of an attempt that was given up meanwhile
+		p := w.talk(w.accept(l))
+		p.keepAlive()
+		p.Write(octets(t, sa(away, 2)))
+		eventually(t, patience, "what is said with the new secret", func() bool {
+			ok = w.other.has(away, saKey(away, 2))
+			return ok || len(p.over) > 0
+		})
+	}
+
+	// And none any more.
+	file = wardFile
+	mustReload()
+	w.reset(bad, 3, "the configuration of the connection changed")
+	second.ended()
+	refused("second")
+	talk(w.connect(bad), bad, 4)
+	w.forwarded()
+}
+
+// A peer that sends 25,000 Source-Actives a second, and here ten times as many, forged ones of another peer's sources among them: what is over its
+// limits is refused, another peer's go on, members come and go, and each packet of a flow arrives once.
+func TestFloodOverTCP(t *testing.T) {
+	t.Parallel()
+	w := newWard(t)
+	const enough = 500_000 // twenty seconds' worth of 25,000 a second, ten times as fast
+	c := w.talk(w.connect(bad))
+	w.state(bad, "ESTABLISHED")
+	flood := make(chan error, 1)
+	go func() { flood <- w.flood(c.TCPConn, enough) }()
+	c2 := w.source()
+	defer c2.Close()
+	for n, over := 0, false; !over || n < 5; n++ {
+		w.well("the flood")
+		// A member of a new group has its packets.
+		group := netip.AddrFrom4([4]byte{225, 9, byte(n >> 8), byte(n)})
+		packets := w.join(group, port+1+n)
+		eventually(t, 2*patience, "a packet of a new group", func() bool {
+			send(c2, group, port+1+n, uint32(n))
+			return len(packets) > 0
+		})
+		select {
+		case err := <-flood:
+			if over = true; err != nil {
+				t.Fatal(err)
+			}
+		default:
+		}
+	}
+	eventually(t, 2*patience, "all of the flood is read", func() bool { return w.show(bad).SAsIn >= enough })
+	s := w.show(bad)
+	if s.State != "ESTABLISHED" || s.Resets != 0 || s.Cached == 0 || s.Cached > 5000 || s.OverRate+s.OverLimit < enough/2 {
+		t.Errorf("%+v", s)
+	}
+	host := ask[map[string]uint64](t, w.r, engine.MachineID{Protocol: Self}, "counts")
+	if host["dropped control packets: queue full"] != 0 {
+		t.Errorf("%v", host)
+	}
+	w.well("after the flood")
+	t.Logf("%d entries read, %d cached, %d over the rate, %d over a limit", s.SAsIn, s.Cached, s.OverRate, s.OverLimit)
+	w.forwarded()
+}
+
+// flood writes Source-Actives, 2,500 at most in 10 ms: each third forges a source that the good peer has or will have.
+func (w *ward) flood(c *net.TCPConn, entries int) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for n := 0; n < entries; n += 250 {
+		if n%2500 == 0 {
+			<-tick.C
+		}
+		m := &wire.SourceActive{RP: bad}
+		for i := n; i < n+250; i++ {
+			e := saEntry(bad, i)
+			e.Group = netip.AddrFrom4([4]byte{225, 2, byte(i >> 8), byte(i)})
+			if i%3 == 0 {
+				e = saEntry(good, i/3%200)
+			}
+			m.Entries = append(m.Entries, e)
+		}
+		b, err := m.Append(nil)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
