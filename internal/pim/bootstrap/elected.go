@@ -191,7 +191,7 @@ func (z *zone) send(now time.Time, priority uint8) {
 		FragmentTag: uint16(z.b.env.Rand.Uint32()), HashMaskLen: z.self.HashMaskLen, Priority: priority, BSR: z.self.Address,
 		Ranges: z.announce(now),
 	}
-	z.hashMaskLen, z.heard = m.HashMaskLen, true
+	z.heard = true
 	z.last = m.Fragments(z.packetSize())
 	clear(z.partial)
 	for _, f := range z.last {

@@ -162,7 +162,6 @@ func (z *zone) prefer(now time.Time, from weight, m *wire.Bootstrap, to State) {
 		z.last = append(z.last, m)
 	}
 	z.setBSR(from, now)
-	z.hashMaskLen = m.HashMaskLen
 	z.forward(m)
 	z.store(now, m)
 	z.b.env.Timers.Stop(&z.szt)

@@ -32,12 +32,13 @@ type partial struct {
 
 // store is "Store RP-Set" for a message, or for a fragment of one (sections 3.1.5 and 3.6).
 func (z *zone) store(now time.Time, m *wire.Bootstrap) {
-	// All mappings of the zone have its new hash mask length.
-	z.b.dirty = true
-	// "This action is skipped for an empty BSM": one that only says which scope it is of.
-	if len(m.Ranges) == 1 && m.Ranges[0].Group.Zone && m.Ranges[0].RPCount == 0 {
+	// "This action is skipped for an empty BSM": one that says nothing, or only which scope it is of.
+	if len(m.Ranges) == 0 || len(m.Ranges) == 1 && m.Ranges[0].Group.Zone && m.Ranges[0].RPCount == 0 {
 		return
 	}
+	// "All RP mappings associated with the scope zone of the BSM are updated with the new hash mask length".
+	z.hashMaskLen = m.HashMaskLen
+	z.b.dirty = true
 	for i := range m.Ranges {
 		r := &m.Ranges[i]
 		groups, ok := prefixOf(r.Group)
