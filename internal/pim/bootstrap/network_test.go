@@ -427,7 +427,4 @@ func (n *network) rpfNeighbor(r *router, a netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-// whole is the zone of the whole domain.
-func (r *router) whole() *zone { return r.b.zones[netip.Prefix{}] }
-
 func (r *router) String() string { return fmt.Sprintf("r%d(%v)", r.number, r.address) }

@@ -63,7 +63,7 @@ func slowOverride(me, stored slowBSR) time.Duration {
 func override(me, stored slowBSR) time.Duration {
 	z := zone{
 		b: &Instance{cfg: Config{Second: time.Second}}, self: &Candidate{Address: me.address, Priority: me.priority},
-		bsr: weight{stored.priority, stored.address},
+		bsr: weight(stored),
 	}
 	return z.randOverride()
 }

@@ -59,19 +59,6 @@ func (p *pair) receive(m *wire.Bootstrap) {
 	p.n.run(0)
 }
 
-// mappings are what the router has told, in words.
-func (p *pair) mappings() string {
-	s := ""
-	for _, m := range p.r.told {
-		s += m.Groups.String()
-		if m.Bidir {
-			s += " BIDIR"
-		}
-		s += " " + m.RP.String() + "\n"
-	}
-	return s
-}
-
 // TestProcessingChecks is section 3.1.3, line by line: each case is a message that is taken, or one that differs from it in one
 // thing and is dropped.
 func TestProcessingChecks(t *testing.T) {
@@ -79,7 +66,6 @@ func TestProcessingChecks(t *testing.T) {
 		m        *wire.Bootstrap
 		src, dst netip.Addr
 		known    bool
-		i        Interface
 	}
 	const scope = "Z239.0.0.0/8"
 	for _, c := range []struct {
