@@ -83,6 +83,11 @@
 //   - Auto-RP's messages of our own leave by the interfaces of sparse mode only, not by those where dense mode is alone.
 //   - MSDP tells of sources of other domains for groups with receivers of ours: another protocol that is a wildcard receiver gets
 //     those of no other group.
+//   - A member in another domain gets the first packet of a new source in the message that tells of it, and the next one that is sent
+//     after the Join from there has reached the source's DR. What is sent between is lost: the RP has nobody for it, and has
+//     stopped the Registers. That is the way of the message to the other RP, and of the Join back: three packets to twelve at
+//     1,000 a second within one machine (labs/sim TestFirstPacketsOfAnotherDomain). RFC 3618, section 8, would have an RP send more
+//     packets to all its peers; whoever has members or not would get them.
 //   - A source is told to other domains for up to RP_Keepalive_Period after its last Register or Null-Register.
 //   - A member of an Anycast-RP set that unicast reaches and that does not answer (its PIM is down) is sent the packets of
 //     sources on our links without end, as a DR does with its RP.
