@@ -72,14 +72,14 @@ func (m *Machine) showInterfaces() []InterfaceShow {
 		list = append(list, InterfaceShow{
 			InterfaceState: i.nb.Show(m.now), SparseDense: i.cfg.Silent,
 			StateRefresh: !i.cfg.NoStateRefresh && !m.cfg.NoStateRefresh, StateRefreshCapable: i.nb.StateRefreshCapable(),
-			Threshold: i.cfg.Threshold, Sparse: i.cfg.Sparse, Boundary: i.cfg.Boundary,
+			Threshold: i.cfg.Threshold, Sparse: i.cfg.Sparse, Boundary: i.cfg.Boundary, Few: i.cfg.few(),
 		})
 	}
 	for name, c := range engine.Sorted(m.cfg.Interfaces) {
 		if !shown[name] {
 			list = append(list, InterfaceShow{
 				InterfaceState: neighbor.InterfaceState{Name: name, HelloPeriod: c.HelloPeriod}, SparseDense: c.Silent,
-				Threshold: c.Threshold, Sparse: c.Sparse, Boundary: c.Boundary,
+				Threshold: c.Threshold, Sparse: c.Sparse, Boundary: c.Boundary, Few: c.few(),
 			})
 		}
 	}

@@ -20,6 +20,7 @@ import (
 type InterfaceShow struct {
 	neighbor.InterfaceState
 	SparseDense         bool // pimsm speaks here, too: some groups are not dense mode's
+	Few                 bool // none but those of Auto-RP are
 	StateRefresh        bool // we send and hear State Refresh messages here
 	StateRefreshCapable bool // StateRefreshCapable(I): and so do all neighbors
 	Threshold           uint8

@@ -20,6 +20,7 @@ import (
 //	"rp"          []RPShow: the RPs; with an address of a group in Arg, its RP
 //	"mappings"    []MappingShow: the mappings of groups to RPs; with a group in Arg those that match it, with their hash values
 //	"bsr"         bootstrap.Show
+//	"auto-rp"     autorp.State
 //	"counts"      map[string]uint64
 
 // DownstreamShow is what an entry knows of one interface: the downstream state machines of RFC 7761, sections 4.5.1 to
@@ -142,6 +143,8 @@ func (m *Machine) answer(q engine.Query) {
 		} else {
 			a.Value = m.bsr.Show(m.now)
 		}
+	case "auto-rp":
+		a.Value = m.autorp.Show(m.now)
 	case "counts":
 		a.Value = m.counts.Snapshot()
 	default:

@@ -172,6 +172,11 @@ func TestMSDPTables(t *testing.T) {
 	})
 }
 
+// TestAutoRPTables: a router that listens, is a candidate and a mapping agent.
+func TestAutoRPTables(t *testing.T) {
+	showAll(t, apitest.Discovered(), map[string]string{"autorp": "ip pim autorp"})
+}
+
 // TestBGPTables: a router between two domains, with a route of BGP that serves the RPF check.
 func TestBGPTables(t *testing.T) {
 	showAll(t, apitest.Speaker(), map[string]string{
@@ -258,7 +263,7 @@ func TestErrors(t *testing.T) {
 		{"show ip pim neighbor a b", exitUsage, "grove show ip pim neighbor"},
 		{"show ip", exitOK, ""},
 		{"show i", exitUsage, "can be igmp or ip or ipv6"},
-		{"show ip pim nothing", exitUsage, "there are bsr, interface, join, neighbor"},
+		{"show ip pim nothing", exitUsage, "there are autorp, bsr, interface, join, neighbor"},
 		{"nothing", exitUsage, "there are"},
 		{"show --nothing", exitUsage, "--help"},
 		{"config check testdata/absent.yml", exitFailed, "no such file"},

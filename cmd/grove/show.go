@@ -95,6 +95,9 @@ func (s *shower) family(c *cobra.Command, f pb.Family) {
 			cobra.MaximumNArgs(1), "rp-hash"),
 		showing(s, bsr, f, "bsr", "The bootstrap router, and its candidates", cobra.NoArgs, "bsr-router"),
 	)
+	if f == pb.Family_FAMILY_IPV4 {
+		pim.AddCommand(showing(s, autoRP, 0, "autorp", "Auto-RP: what was learned, and what this router says", cobra.NoArgs, "auto-rp"))
+	}
 	c.AddCommand(pim,
 		s.mroute(f),
 		showing(s, rpf, f, "rpf [ADDRESS]", "By which route and neighbor an address is reached", cobra.MaximumNArgs(1)),

@@ -21,9 +21,9 @@ type PIMShow struct {
 	DenseInterfaces []pimdm.InterfaceShow
 }
 
-// denseOn returns what dense mode says of an interface; nil: it does not run there.
+// denseOn returns what dense mode says of an interface; nil: it does not run there, or for the groups of Auto-RP alone.
 func (p *PIMShow) denseOn(name string) *pimdm.InterfaceShow {
-	i := slices.IndexFunc(p.DenseInterfaces, func(i pimdm.InterfaceShow) bool { return i.Name == name })
+	i := slices.IndexFunc(p.DenseInterfaces, func(i pimdm.InterfaceShow) bool { return i.Name == name && !i.Few })
 	if i < 0 {
 		return nil
 	}

@@ -127,6 +127,54 @@ func TestDVMRPAnswers(t *testing.T) {
 	}
 }
 
+// TestAutoRPAnswers is the same for Auto-RP. That dense mode floods its groups makes a sparse interface no other.
+func TestAutoRPAnswers(t *testing.T) {
+	router := newReal(t, `
+interfaces: {eth1: {addresses: [10.0.0.5/24], pim: {}}, eth2: {addresses: [10.0.1.5/24], pim: {mode: sparse-dense}}}
+pim: {ipv4: {auto-rp: {candidates: [{address: 10.0.0.5, deny: [239.1.0.0/16], scope: 3, holdtime: forever}], agent: {address: 10.0.0.6}}}}
+`)
+	for id, name := range map[engine.IfID]string{1: "eth1", 2: "eth2"} {
+		router.router.Step(time.Unix(0, 0), engine.InterfaceChange{Interface: engine.Interface{ID: id, Name: name, Up: true, Carrier: true}})
+	}
+	c := api.Dial(serve(t, router))
+	r, err := c.GetAutoRP(t.Context(), connect.NewRequest(&pb.GetAutoRPRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := msg(r)
+	if len(m.Candidates) != 1 || m.Agent == nil {
+		t.Fatalf("%v", m)
+	}
+	if x := m.Candidates[0]; x.Address != "10.0.0.5" || !slices.Equal(x.Groups, []string{"224.0.0.0/4"}) || !slices.Equal(x.Denied, []string{"239.1.0.0/16"}) ||
+		x.Scope != 3 || x.Interval.AsDuration() != time.Minute || x.Holdtime != nil {
+		t.Errorf("candidate: %v", x)
+	}
+	if a := m.Agent; !m.Listening || m.Schema != "grove/v1" || a.Address != "10.0.0.6" || a.Status != "inactive" || a.Scope != 31 ||
+		a.Interval.AsDuration() != time.Minute || a.Holdtime.AsDuration() != 3*time.Minute {
+		t.Errorf("listening %v, agent: %v", m.Listening, a)
+	}
+	interfaces, err := c.ListPIMInterfaces(t.Context(), connect.NewRequest(&pb.ListPIMInterfacesRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range msg(interfaces).Interfaces {
+		if want := map[string]string{"eth1": "sparse", "eth2": "sparse-dense"}[i.Interface]; i.Mode != want {
+			t.Errorf("%s is %s, want %s", i.Interface, i.Mode, want)
+		}
+	}
+	if len(msg(interfaces).Interfaces) == 0 {
+		t.Error("no interfaces")
+	}
+	// A router without Auto-RP has nothing to tell, one without PIM says so.
+	r, err = api.Dial(serve(t, newReal(t, "interfaces: {eth1: {pim: {}}}"))).GetAutoRP(t.Context(), connect.NewRequest(&pb.GetAutoRPRequest{}))
+	if err != nil || msg(r).Listening || msg(r).Agent != nil || len(msg(r).Candidates) != 0 {
+		t.Errorf("without Auto-RP: %v, %v", r, err)
+	}
+	if _, err := api.Dial(serve(t, newReal(t, "interfaces: {eth1: {igmp: {}}}"))).GetAutoRP(t.Context(), connect.NewRequest(&pb.GetAutoRPRequest{})); err == nil {
+		t.Error("a router without PIM tells of Auto-RP")
+	}
+}
+
 // TestMSDPAnswers is the same for MSDP, with what its machine says before it has a connection; and an address that is none is
 // refused before the machine is asked.
 func TestMSDPAnswers(t *testing.T) {

@@ -6772,6 +6772,498 @@ func (x *OwnCandidateRP) GetNext() *durationpb.Duration {
 	return nil
 }
 
+type GetAutoRPRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAutoRPRequest) Reset() {
+	*x = GetAutoRPRequest{}
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAutoRPRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAutoRPRequest) ProtoMessage() {}
+
+func (x *GetAutoRPRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAutoRPRequest.ProtoReflect.Descriptor instead.
+func (*GetAutoRPRequest) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{77}
+}
+
+type GetAutoRPResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Schema        string                 `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
+	Listening     bool                   `protobuf:"varint,2,opt,name=listening,proto3" json:"listening,omitempty"` // to mapping agents
+	Mappings      []*AutoRPMapping       `protobuf:"bytes,3,rep,name=mappings,proto3" json:"mappings,omitempty"`
+	Candidates    []*AutoRPCandidate     `protobuf:"bytes,4,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Agent         *AutoRPAgent           `protobuf:"bytes,5,opt,name=agent,proto3" json:"agent,omitempty"` // absent: this router is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAutoRPResponse) Reset() {
+	*x = GetAutoRPResponse{}
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAutoRPResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAutoRPResponse) ProtoMessage() {}
+
+func (x *GetAutoRPResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAutoRPResponse.ProtoReflect.Descriptor instead.
+func (*GetAutoRPResponse) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *GetAutoRPResponse) GetSchema() string {
+	if x != nil {
+		return x.Schema
+	}
+	return ""
+}
+
+func (x *GetAutoRPResponse) GetListening() bool {
+	if x != nil {
+		return x.Listening
+	}
+	return false
+}
+
+func (x *GetAutoRPResponse) GetMappings() []*AutoRPMapping {
+	if x != nil {
+		return x.Mappings
+	}
+	return nil
+}
+
+func (x *GetAutoRPResponse) GetCandidates() []*AutoRPCandidate {
+	if x != nil {
+		return x.Candidates
+	}
+	return nil
+}
+
+func (x *GetAutoRPResponse) GetAgent() *AutoRPAgent {
+	if x != nil {
+		return x.Agent
+	}
+	return nil
+}
+
+// AutoRPMapping is what a mapping agent said of a range of groups.
+type AutoRPMapping struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"` // a prefix
+	Rp            string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`
+	Negative      bool                   `protobuf:"varint,3,opt,name=negative,proto3" json:"negative,omitempty"`                      // the groups have no RP: rp denies them one
+	PimVersion    string                 `protobuf:"bytes,4,opt,name=pim_version,json=pimVersion,proto3" json:"pim_version,omitempty"` // of the RP: "v1", "v2", "v1 and v2" or "unknown"
+	Agent         string                 `protobuf:"bytes,5,opt,name=agent,proto3" json:"agent,omitempty"`
+	Used          bool                   `protobuf:"varint,6,opt,name=used,proto3" json:"used,omitempty"`      // another agent is believed if not
+	Expires       *durationpb.Duration   `protobuf:"bytes,7,opt,name=expires,proto3" json:"expires,omitempty"` // absent: never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoRPMapping) Reset() {
+	*x = AutoRPMapping{}
+	mi := &file_grove_v1_grove_proto_msgTypes[79]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoRPMapping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoRPMapping) ProtoMessage() {}
+
+func (x *AutoRPMapping) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[79]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoRPMapping.ProtoReflect.Descriptor instead.
+func (*AutoRPMapping) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{79}
+}
+
+func (x *AutoRPMapping) GetGroups() string {
+	if x != nil {
+		return x.Groups
+	}
+	return ""
+}
+
+func (x *AutoRPMapping) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *AutoRPMapping) GetNegative() bool {
+	if x != nil {
+		return x.Negative
+	}
+	return false
+}
+
+func (x *AutoRPMapping) GetPimVersion() string {
+	if x != nil {
+		return x.PimVersion
+	}
+	return ""
+}
+
+func (x *AutoRPMapping) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *AutoRPMapping) GetUsed() bool {
+	if x != nil {
+		return x.Used
+	}
+	return false
+}
+
+func (x *AutoRPMapping) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
+// AutoRPCandidate is an address of this router that announces itself as RP.
+type AutoRPCandidate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Groups        []string               `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups,omitempty"` // prefixes
+	Denied        []string               `protobuf:"bytes,3,rep,name=denied,proto3" json:"denied,omitempty"` // negative prefixes
+	Scope         uint32                 `protobuf:"varint,4,opt,name=scope,proto3" json:"scope,omitempty"`  // the TTL of announcements
+	Interval      *durationpb.Duration   `protobuf:"bytes,5,opt,name=interval,proto3" json:"interval,omitempty"`
+	Holdtime      *durationpb.Duration   `protobuf:"bytes,6,opt,name=holdtime,proto3" json:"holdtime,omitempty"` // absent: without end
+	Active        bool                   `protobuf:"varint,7,opt,name=active,proto3" json:"active,omitempty"`    // the address is one of this router's
+	Next          *durationpb.Duration   `protobuf:"bytes,8,opt,name=next,proto3" json:"next,omitempty"`         // until the next announcement
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoRPCandidate) Reset() {
+	*x = AutoRPCandidate{}
+	mi := &file_grove_v1_grove_proto_msgTypes[80]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoRPCandidate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoRPCandidate) ProtoMessage() {}
+
+func (x *AutoRPCandidate) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[80]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoRPCandidate.ProtoReflect.Descriptor instead.
+func (*AutoRPCandidate) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{80}
+}
+
+func (x *AutoRPCandidate) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AutoRPCandidate) GetGroups() []string {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *AutoRPCandidate) GetDenied() []string {
+	if x != nil {
+		return x.Denied
+	}
+	return nil
+}
+
+func (x *AutoRPCandidate) GetScope() uint32 {
+	if x != nil {
+		return x.Scope
+	}
+	return 0
+}
+
+func (x *AutoRPCandidate) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *AutoRPCandidate) GetHoldtime() *durationpb.Duration {
+	if x != nil {
+		return x.Holdtime
+	}
+	return nil
+}
+
+func (x *AutoRPCandidate) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *AutoRPCandidate) GetNext() *durationpb.Duration {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+// AutoRPAgent is the mapping agent of this router.
+type AutoRPAgent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Status        string                 `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"` // "sending"; "silent": other speaks; "inactive": the address is none of this router's
+	Other         string                 `protobuf:"bytes,3,opt,name=other,proto3" json:"other,omitempty"`   // an agent with a higher address
+	Scope         uint32                 `protobuf:"varint,4,opt,name=scope,proto3" json:"scope,omitempty"`
+	Interval      *durationpb.Duration   `protobuf:"bytes,5,opt,name=interval,proto3" json:"interval,omitempty"`
+	Holdtime      *durationpb.Duration   `protobuf:"bytes,6,opt,name=holdtime,proto3" json:"holdtime,omitempty"` // absent: without end
+	Next          *durationpb.Duration   `protobuf:"bytes,7,opt,name=next,proto3" json:"next,omitempty"`         // until it speaks next or, if it is silent, if nothing is heard of other
+	Announced     []*AutoRPAnnounced     `protobuf:"bytes,8,rep,name=announced,proto3" json:"announced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoRPAgent) Reset() {
+	*x = AutoRPAgent{}
+	mi := &file_grove_v1_grove_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoRPAgent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoRPAgent) ProtoMessage() {}
+
+func (x *AutoRPAgent) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoRPAgent.ProtoReflect.Descriptor instead.
+func (*AutoRPAgent) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *AutoRPAgent) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *AutoRPAgent) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *AutoRPAgent) GetOther() string {
+	if x != nil {
+		return x.Other
+	}
+	return ""
+}
+
+func (x *AutoRPAgent) GetScope() uint32 {
+	if x != nil {
+		return x.Scope
+	}
+	return 0
+}
+
+func (x *AutoRPAgent) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *AutoRPAgent) GetHoldtime() *durationpb.Duration {
+	if x != nil {
+		return x.Holdtime
+	}
+	return nil
+}
+
+func (x *AutoRPAgent) GetNext() *durationpb.Duration {
+	if x != nil {
+		return x.Next
+	}
+	return nil
+}
+
+func (x *AutoRPAgent) GetAnnounced() []*AutoRPAnnounced {
+	if x != nil {
+		return x.Announced
+	}
+	return nil
+}
+
+// AutoRPAnnounced is a range of groups that an RP announced.
+type AutoRPAnnounced struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"` // a prefix
+	Rp            string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`
+	Negative      bool                   `protobuf:"varint,3,opt,name=negative,proto3" json:"negative,omitempty"`
+	PimVersion    string                 `protobuf:"bytes,4,opt,name=pim_version,json=pimVersion,proto3" json:"pim_version,omitempty"`
+	Chosen        bool                   `protobuf:"varint,5,opt,name=chosen,proto3" json:"chosen,omitempty"`  // it is what the agent says of the range
+	Expires       *durationpb.Duration   `protobuf:"bytes,6,opt,name=expires,proto3" json:"expires,omitempty"` // absent: never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AutoRPAnnounced) Reset() {
+	*x = AutoRPAnnounced{}
+	mi := &file_grove_v1_grove_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AutoRPAnnounced) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AutoRPAnnounced) ProtoMessage() {}
+
+func (x *AutoRPAnnounced) ProtoReflect() protoreflect.Message {
+	mi := &file_grove_v1_grove_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AutoRPAnnounced.ProtoReflect.Descriptor instead.
+func (*AutoRPAnnounced) Descriptor() ([]byte, []int) {
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *AutoRPAnnounced) GetGroups() string {
+	if x != nil {
+		return x.Groups
+	}
+	return ""
+}
+
+func (x *AutoRPAnnounced) GetRp() string {
+	if x != nil {
+		return x.Rp
+	}
+	return ""
+}
+
+func (x *AutoRPAnnounced) GetNegative() bool {
+	if x != nil {
+		return x.Negative
+	}
+	return false
+}
+
+func (x *AutoRPAnnounced) GetPimVersion() string {
+	if x != nil {
+		return x.PimVersion
+	}
+	return ""
+}
+
+func (x *AutoRPAnnounced) GetChosen() bool {
+	if x != nil {
+		return x.Chosen
+	}
+	return false
+}
+
+func (x *AutoRPAnnounced) GetExpires() *durationpb.Duration {
+	if x != nil {
+		return x.Expires
+	}
+	return nil
+}
+
 type ListCountsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -6780,7 +7272,7 @@ type ListCountsRequest struct {
 
 func (x *ListCountsRequest) Reset() {
 	*x = ListCountsRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	mi := &file_grove_v1_grove_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6792,7 +7284,7 @@ func (x *ListCountsRequest) String() string {
 func (*ListCountsRequest) ProtoMessage() {}
 
 func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[77]
+	mi := &file_grove_v1_grove_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6805,7 +7297,7 @@ func (x *ListCountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsRequest.ProtoReflect.Descriptor instead.
 func (*ListCountsRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{77}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{83}
 }
 
 type ListCountsResponse struct {
@@ -6818,7 +7310,7 @@ type ListCountsResponse struct {
 
 func (x *ListCountsResponse) Reset() {
 	*x = ListCountsResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	mi := &file_grove_v1_grove_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6830,7 +7322,7 @@ func (x *ListCountsResponse) String() string {
 func (*ListCountsResponse) ProtoMessage() {}
 
 func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[78]
+	mi := &file_grove_v1_grove_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6843,7 +7335,7 @@ func (x *ListCountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCountsResponse.ProtoReflect.Descriptor instead.
 func (*ListCountsResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{78}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ListCountsResponse) GetSchema() string {
@@ -6870,7 +7362,7 @@ type MachineCounts struct {
 
 func (x *MachineCounts) Reset() {
 	*x = MachineCounts{}
-	mi := &file_grove_v1_grove_proto_msgTypes[79]
+	mi := &file_grove_v1_grove_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6882,7 +7374,7 @@ func (x *MachineCounts) String() string {
 func (*MachineCounts) ProtoMessage() {}
 
 func (x *MachineCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[79]
+	mi := &file_grove_v1_grove_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6895,7 +7387,7 @@ func (x *MachineCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineCounts.ProtoReflect.Descriptor instead.
 func (*MachineCounts) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{79}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *MachineCounts) GetMachine() string {
@@ -6922,7 +7414,7 @@ type Count struct {
 
 func (x *Count) Reset() {
 	*x = Count{}
-	mi := &file_grove_v1_grove_proto_msgTypes[80]
+	mi := &file_grove_v1_grove_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6934,7 +7426,7 @@ func (x *Count) String() string {
 func (*Count) ProtoMessage() {}
 
 func (x *Count) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[80]
+	mi := &file_grove_v1_grove_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6947,7 +7439,7 @@ func (x *Count) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Count.ProtoReflect.Descriptor instead.
 func (*Count) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{80}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *Count) GetName() string {
@@ -6973,7 +7465,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_grove_v1_grove_proto_msgTypes[81]
+	mi := &file_grove_v1_grove_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6985,7 +7477,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[81]
+	mi := &file_grove_v1_grove_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6998,7 +7490,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{81}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *WatchRequest) GetNotes() bool {
@@ -7025,7 +7517,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_grove_v1_grove_proto_msgTypes[82]
+	mi := &file_grove_v1_grove_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7037,7 +7529,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[82]
+	mi := &file_grove_v1_grove_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7050,7 +7542,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{82}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *WatchResponse) GetSchema() string {
@@ -7156,7 +7648,7 @@ type Transition struct {
 
 func (x *Transition) Reset() {
 	*x = Transition{}
-	mi := &file_grove_v1_grove_proto_msgTypes[83]
+	mi := &file_grove_v1_grove_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7168,7 +7660,7 @@ func (x *Transition) String() string {
 func (*Transition) ProtoMessage() {}
 
 func (x *Transition) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[83]
+	mi := &file_grove_v1_grove_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7181,7 +7673,7 @@ func (x *Transition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transition.ProtoReflect.Descriptor instead.
 func (*Transition) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{83}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *Transition) GetMachine() string {
@@ -7263,7 +7755,7 @@ type Note struct {
 
 func (x *Note) Reset() {
 	*x = Note{}
-	mi := &file_grove_v1_grove_proto_msgTypes[84]
+	mi := &file_grove_v1_grove_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7275,7 +7767,7 @@ func (x *Note) String() string {
 func (*Note) ProtoMessage() {}
 
 func (x *Note) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[84]
+	mi := &file_grove_v1_grove_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7288,7 +7780,7 @@ func (x *Note) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Note.ProtoReflect.Descriptor instead.
 func (*Note) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{84}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Note) GetMachine() string {
@@ -7350,7 +7842,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_grove_v1_grove_proto_msgTypes[85]
+	mi := &file_grove_v1_grove_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7362,7 +7854,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[85]
+	mi := &file_grove_v1_grove_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7375,7 +7867,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{85}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *Lost) GetEvents() uint64 {
@@ -7395,7 +7887,7 @@ type Ready struct {
 
 func (x *Ready) Reset() {
 	*x = Ready{}
-	mi := &file_grove_v1_grove_proto_msgTypes[86]
+	mi := &file_grove_v1_grove_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7407,7 +7899,7 @@ func (x *Ready) String() string {
 func (*Ready) ProtoMessage() {}
 
 func (x *Ready) ProtoReflect() protoreflect.Message {
-	mi := &file_grove_v1_grove_proto_msgTypes[86]
+	mi := &file_grove_v1_grove_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7420,7 +7912,7 @@ func (x *Ready) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ready.ProtoReflect.Descriptor instead.
 func (*Ready) Descriptor() ([]byte, []int) {
-	return file_grove_v1_grove_proto_rawDescGZIP(), []int{86}
+	return file_grove_v1_grove_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Ready) GetHostname() string {
@@ -8095,7 +8587,51 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x1a\n" +
 	"\bpriority\x18\x03 \x01(\rR\bpriority\x12\x16\n" +
 	"\x06active\x18\x04 \x01(\bR\x06active\x12-\n" +
-	"\x04next\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04next\"\x13\n" +
+	"\x04next\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04next\"\x12\n" +
+	"\x10GetAutoRPRequest\"\xe6\x01\n" +
+	"\x11GetAutoRPResponse\x12\x16\n" +
+	"\x06schema\x18\x01 \x01(\tR\x06schema\x12\x1c\n" +
+	"\tlistening\x18\x02 \x01(\bR\tlistening\x123\n" +
+	"\bmappings\x18\x03 \x03(\v2\x17.grove.v1.AutoRPMappingR\bmappings\x129\n" +
+	"\n" +
+	"candidates\x18\x04 \x03(\v2\x19.grove.v1.AutoRPCandidateR\n" +
+	"candidates\x12+\n" +
+	"\x05agent\x18\x05 \x01(\v2\x15.grove.v1.AutoRPAgentR\x05agent\"\xd3\x01\n" +
+	"\rAutoRPMapping\x12\x16\n" +
+	"\x06groups\x18\x01 \x01(\tR\x06groups\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\tR\x02rp\x12\x1a\n" +
+	"\bnegative\x18\x03 \x01(\bR\bnegative\x12\x1f\n" +
+	"\vpim_version\x18\x04 \x01(\tR\n" +
+	"pimVersion\x12\x14\n" +
+	"\x05agent\x18\x05 \x01(\tR\x05agent\x12\x12\n" +
+	"\x04used\x18\x06 \x01(\bR\x04used\x123\n" +
+	"\aexpires\x18\a \x01(\v2\x19.google.protobuf.DurationR\aexpires\"\xa6\x02\n" +
+	"\x0fAutoRPCandidate\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06groups\x18\x02 \x03(\tR\x06groups\x12\x16\n" +
+	"\x06denied\x18\x03 \x03(\tR\x06denied\x12\x14\n" +
+	"\x05scope\x18\x04 \x01(\rR\x05scope\x125\n" +
+	"\binterval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\binterval\x125\n" +
+	"\bholdtime\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bholdtime\x12\x16\n" +
+	"\x06active\x18\a \x01(\bR\x06active\x12-\n" +
+	"\x04next\x18\b \x01(\v2\x19.google.protobuf.DurationR\x04next\"\xc1\x02\n" +
+	"\vAutoRPAgent\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n" +
+	"\x05other\x18\x03 \x01(\tR\x05other\x12\x14\n" +
+	"\x05scope\x18\x04 \x01(\rR\x05scope\x125\n" +
+	"\binterval\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\binterval\x125\n" +
+	"\bholdtime\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\bholdtime\x12-\n" +
+	"\x04next\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04next\x127\n" +
+	"\tannounced\x18\b \x03(\v2\x19.grove.v1.AutoRPAnnouncedR\tannounced\"\xc3\x01\n" +
+	"\x0fAutoRPAnnounced\x12\x16\n" +
+	"\x06groups\x18\x01 \x01(\tR\x06groups\x12\x0e\n" +
+	"\x02rp\x18\x02 \x01(\tR\x02rp\x12\x1a\n" +
+	"\bnegative\x18\x03 \x01(\bR\bnegative\x12\x1f\n" +
+	"\vpim_version\x18\x04 \x01(\tR\n" +
+	"pimVersion\x12\x16\n" +
+	"\x06chosen\x18\x05 \x01(\bR\x06chosen\x123\n" +
+	"\aexpires\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\aexpires\"\x13\n" +
 	"\x11ListCountsRequest\"a\n" +
 	"\x12ListCountsResponse\x12\x16\n" +
 	"\x06schema\x18\x01 \x01(\tR\x06schema\x123\n" +
@@ -8144,7 +8680,7 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06Family\x12\x16\n" +
 	"\x12FAMILY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vFAMILY_IPV4\x10\x04\x12\x0f\n" +
-	"\vFAMILY_IPV6\x10\x062\xcd\x0f\n" +
+	"\vFAMILY_IPV6\x10\x062\x93\x10\n" +
 	"\rRouterService\x12D\n" +
 	"\tGetStatus\x12\x1a.grove.v1.GetStatusRequest\x1a\x1b.grove.v1.GetStatusResponse\x12J\n" +
 	"\vListMroutes\x12\x1c.grove.v1.ListMroutesRequest\x1a\x1d.grove.v1.ListMroutesResponse\x12Y\n" +
@@ -8169,7 +8705,8 @@ const file_grove_v1_grove_proto_rawDesc = "" +
 	"\x06GetRPF\x12\x17.grove.v1.GetRPFRequest\x1a\x18.grove.v1.GetRPFResponse\x12>\n" +
 	"\aListRPs\x12\x18.grove.v1.ListRPsRequest\x1a\x19.grove.v1.ListRPsResponse\x12S\n" +
 	"\x0eListRPMappings\x12\x1f.grove.v1.ListRPMappingsRequest\x1a .grove.v1.ListRPMappingsResponse\x12;\n" +
-	"\x06GetBSR\x12\x17.grove.v1.GetBSRRequest\x1a\x18.grove.v1.GetBSRResponse\x12G\n" +
+	"\x06GetBSR\x12\x17.grove.v1.GetBSRRequest\x1a\x18.grove.v1.GetBSRResponse\x12D\n" +
+	"\tGetAutoRP\x12\x1a.grove.v1.GetAutoRPRequest\x1a\x1b.grove.v1.GetAutoRPResponse\x12G\n" +
 	"\n" +
 	"ListCounts\x12\x1b.grove.v1.ListCountsRequest\x1a\x1c.grove.v1.ListCountsResponse\x12:\n" +
 	"\x05Watch\x12\x16.grove.v1.WatchRequest\x1a\x17.grove.v1.WatchResponse0\x01B#Z!grove/daemon/api/grove/v1;grovev1b\x06proto3"
@@ -8187,7 +8724,7 @@ func file_grove_v1_grove_proto_rawDescGZIP() []byte {
 }
 
 var file_grove_v1_grove_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 87)
+var file_grove_v1_grove_proto_msgTypes = make([]protoimpl.MessageInfo, 93)
 var file_grove_v1_grove_proto_goTypes = []any{
 	(Family)(0),                           // 0: grove.v1.Family
 	(*GetStatusRequest)(nil),              // 1: grove.v1.GetStatusRequest
@@ -8267,118 +8804,124 @@ var file_grove_v1_grove_proto_goTypes = []any{
 	(*BSRZone)(nil),                       // 75: grove.v1.BSRZone
 	(*BSRCandidateRP)(nil),                // 76: grove.v1.BSRCandidateRP
 	(*OwnCandidateRP)(nil),                // 77: grove.v1.OwnCandidateRP
-	(*ListCountsRequest)(nil),             // 78: grove.v1.ListCountsRequest
-	(*ListCountsResponse)(nil),            // 79: grove.v1.ListCountsResponse
-	(*MachineCounts)(nil),                 // 80: grove.v1.MachineCounts
-	(*Count)(nil),                         // 81: grove.v1.Count
-	(*WatchRequest)(nil),                  // 82: grove.v1.WatchRequest
-	(*WatchResponse)(nil),                 // 83: grove.v1.WatchResponse
-	(*Transition)(nil),                    // 84: grove.v1.Transition
-	(*Note)(nil),                          // 85: grove.v1.Note
-	(*Lost)(nil),                          // 86: grove.v1.Lost
-	(*Ready)(nil),                         // 87: grove.v1.Ready
-	(*durationpb.Duration)(nil),           // 88: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),         // 89: google.protobuf.Timestamp
+	(*GetAutoRPRequest)(nil),              // 78: grove.v1.GetAutoRPRequest
+	(*GetAutoRPResponse)(nil),             // 79: grove.v1.GetAutoRPResponse
+	(*AutoRPMapping)(nil),                 // 80: grove.v1.AutoRPMapping
+	(*AutoRPCandidate)(nil),               // 81: grove.v1.AutoRPCandidate
+	(*AutoRPAgent)(nil),                   // 82: grove.v1.AutoRPAgent
+	(*AutoRPAnnounced)(nil),               // 83: grove.v1.AutoRPAnnounced
+	(*ListCountsRequest)(nil),             // 84: grove.v1.ListCountsRequest
+	(*ListCountsResponse)(nil),            // 85: grove.v1.ListCountsResponse
+	(*MachineCounts)(nil),                 // 86: grove.v1.MachineCounts
+	(*Count)(nil),                         // 87: grove.v1.Count
+	(*WatchRequest)(nil),                  // 88: grove.v1.WatchRequest
+	(*WatchResponse)(nil),                 // 89: grove.v1.WatchResponse
+	(*Transition)(nil),                    // 90: grove.v1.Transition
+	(*Note)(nil),                          // 91: grove.v1.Note
+	(*Lost)(nil),                          // 92: grove.v1.Lost
+	(*Ready)(nil),                         // 93: grove.v1.Ready
+	(*durationpb.Duration)(nil),           // 94: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),         // 95: google.protobuf.Timestamp
 }
 var file_grove_v1_grove_proto_depIdxs = []int32{
-	88,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
+	94,  // 0: grove.v1.GetStatusResponse.uptime:type_name -> google.protobuf.Duration
 	0,   // 1: grove.v1.ListMroutesRequest.family:type_name -> grove.v1.Family
 	5,   // 2: grove.v1.ListMroutesResponse.mroutes:type_name -> grove.v1.Mroute
 	6,   // 3: grove.v1.Mroute.outgoing:type_name -> grove.v1.MrouteOutgoing
-	88,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
-	88,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
-	88,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
-	88,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
-	88,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
-	88,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
+	94,  // 4: grove.v1.Mroute.join_timer:type_name -> google.protobuf.Duration
+	94,  // 5: grove.v1.Mroute.keepalive:type_name -> google.protobuf.Duration
+	94,  // 6: grove.v1.Mroute.override_timer:type_name -> google.protobuf.Duration
+	94,  // 7: grove.v1.Mroute.register_stop:type_name -> google.protobuf.Duration
+	94,  // 8: grove.v1.Mroute.uptime:type_name -> google.protobuf.Duration
+	94,  // 9: grove.v1.Mroute.expires:type_name -> google.protobuf.Duration
 	7,   // 10: grove.v1.Mroute.downstream:type_name -> grove.v1.MrouteDownstream
-	88,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
-	88,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
-	88,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
-	88,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
-	88,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
-	88,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
-	88,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
-	88,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
-	88,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
+	94,  // 11: grove.v1.Mroute.prune_limit:type_name -> google.protobuf.Duration
+	94,  // 12: grove.v1.Mroute.graft_retry:type_name -> google.protobuf.Duration
+	94,  // 13: grove.v1.Mroute.source_active:type_name -> google.protobuf.Duration
+	94,  // 14: grove.v1.Mroute.state_refresh:type_name -> google.protobuf.Duration
+	94,  // 15: grove.v1.Mroute.prune_lifetime:type_name -> google.protobuf.Duration
+	94,  // 16: grove.v1.MrouteOutgoing.expires:type_name -> google.protobuf.Duration
+	94,  // 17: grove.v1.MrouteDownstream.pruned:type_name -> google.protobuf.Duration
+	94,  // 18: grove.v1.MrouteDownstream.prune_pending:type_name -> google.protobuf.Duration
+	94,  // 19: grove.v1.MrouteDownstream.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 20: grove.v1.ListPIMNeighborsRequest.family:type_name -> grove.v1.Family
 	10,  // 21: grove.v1.ListPIMNeighborsResponse.neighbors:type_name -> grove.v1.PIMNeighbor
-	88,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
-	88,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
-	88,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
-	88,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
-	88,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
-	88,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
+	94,  // 22: grove.v1.PIMNeighbor.uptime:type_name -> google.protobuf.Duration
+	94,  // 23: grove.v1.PIMNeighbor.expires:type_name -> google.protobuf.Duration
+	94,  // 24: grove.v1.PIMNeighbor.holdtime:type_name -> google.protobuf.Duration
+	94,  // 25: grove.v1.PIMNeighbor.propagation_delay:type_name -> google.protobuf.Duration
+	94,  // 26: grove.v1.PIMNeighbor.override_interval:type_name -> google.protobuf.Duration
+	94,  // 27: grove.v1.PIMNeighbor.state_refresh_interval:type_name -> google.protobuf.Duration
 	0,   // 28: grove.v1.ListPIMInterfacesRequest.family:type_name -> grove.v1.Family
 	13,  // 29: grove.v1.ListPIMInterfacesResponse.interfaces:type_name -> grove.v1.PIMInterface
-	88,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
-	88,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
-	88,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
-	88,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
+	94,  // 30: grove.v1.PIMInterface.hello_period:type_name -> google.protobuf.Duration
+	94,  // 31: grove.v1.PIMInterface.hello_timer:type_name -> google.protobuf.Duration
+	94,  // 32: grove.v1.PIMInterface.propagation_delay:type_name -> google.protobuf.Duration
+	94,  // 33: grove.v1.PIMInterface.override_interval:type_name -> google.protobuf.Duration
 	0,   // 34: grove.v1.ListPIMJoinsRequest.family:type_name -> grove.v1.Family
 	16,  // 35: grove.v1.ListPIMJoinsResponse.joins:type_name -> grove.v1.PIMJoin
-	88,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
-	88,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
-	88,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
-	88,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
-	88,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
+	94,  // 36: grove.v1.PIMJoin.expires:type_name -> google.protobuf.Duration
+	94,  // 37: grove.v1.PIMJoin.prune_pending:type_name -> google.protobuf.Duration
+	94,  // 38: grove.v1.PIMJoin.rpt_expires:type_name -> google.protobuf.Duration
+	94,  // 39: grove.v1.PIMJoin.rpt_prune_pending:type_name -> google.protobuf.Duration
+	94,  // 40: grove.v1.PIMJoin.assert_expires:type_name -> google.protobuf.Duration
 	0,   // 41: grove.v1.ListPIMStateRefreshRequest.family:type_name -> grove.v1.Family
 	19,  // 42: grove.v1.ListPIMStateRefreshResponse.entries:type_name -> grove.v1.PIMStateRefresh
-	88,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
-	88,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
-	88,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
+	94,  // 43: grove.v1.PIMStateRefresh.interval:type_name -> google.protobuf.Duration
+	94,  // 44: grove.v1.PIMStateRefresh.next:type_name -> google.protobuf.Duration
+	94,  // 45: grove.v1.PIMStateRefresh.ago:type_name -> google.protobuf.Duration
 	22,  // 46: grove.v1.ListMSDPPeersResponse.peers:type_name -> grove.v1.MSDPPeer
-	88,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
-	88,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
-	88,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
-	88,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
+	94,  // 47: grove.v1.MSDPPeer.since:type_name -> google.protobuf.Duration
+	94,  // 48: grove.v1.MSDPPeer.connect_retry:type_name -> google.protobuf.Duration
+	94,  // 49: grove.v1.MSDPPeer.hold:type_name -> google.protobuf.Duration
+	94,  // 50: grove.v1.MSDPPeer.keepalive:type_name -> google.protobuf.Duration
 	25,  // 51: grove.v1.ListMSDPSourceActivesResponse.source_actives:type_name -> grove.v1.MSDPSourceActive
-	88,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
-	88,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
-	88,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
+	94,  // 52: grove.v1.MSDPSourceActive.age:type_name -> google.protobuf.Duration
+	94,  // 53: grove.v1.MSDPSourceActive.expires:type_name -> google.protobuf.Duration
+	94,  // 54: grove.v1.MSDPSourceActive.forwarded:type_name -> google.protobuf.Duration
 	28,  // 55: grove.v1.GetMSDPRPFResponse.peers:type_name -> grove.v1.MSDPRPFPeer
 	33,  // 56: grove.v1.ListDVMRPNeighborsResponse.neighbors:type_name -> grove.v1.DVMRPNeighbor
-	88,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
-	88,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
+	94,  // 57: grove.v1.DVMRPNeighbor.uptime:type_name -> google.protobuf.Duration
+	94,  // 58: grove.v1.DVMRPNeighbor.expires:type_name -> google.protobuf.Duration
 	36,  // 59: grove.v1.ListDVMRPInterfacesResponse.interfaces:type_name -> grove.v1.DVMRPInterface
-	88,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
+	94,  // 60: grove.v1.DVMRPInterface.next_probe:type_name -> google.protobuf.Duration
 	39,  // 61: grove.v1.ListDVMRPRoutesResponse.routes:type_name -> grove.v1.DVMRPRoute
-	88,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
-	88,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
-	88,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
+	94,  // 62: grove.v1.DVMRPRoute.uptime:type_name -> google.protobuf.Duration
+	94,  // 63: grove.v1.DVMRPRoute.expires:type_name -> google.protobuf.Duration
+	94,  // 64: grove.v1.DVMRPRoute.hold_down:type_name -> google.protobuf.Duration
 	40,  // 65: grove.v1.DVMRPRoute.interfaces:type_name -> grove.v1.DVMRPRouteInterface
 	43,  // 66: grove.v1.ListDVMRPEntriesResponse.entries:type_name -> grove.v1.DVMRPEntry
-	88,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
-	88,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
-	88,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
-	88,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
-	88,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
+	94,  // 67: grove.v1.DVMRPEntry.prune:type_name -> google.protobuf.Duration
+	94,  // 68: grove.v1.DVMRPEntry.prune_retransmission:type_name -> google.protobuf.Duration
+	94,  // 69: grove.v1.DVMRPEntry.graft_retransmission:type_name -> google.protobuf.Duration
+	94,  // 70: grove.v1.DVMRPEntry.expires:type_name -> google.protobuf.Duration
+	94,  // 71: grove.v1.DVMRPEntry.uptime:type_name -> google.protobuf.Duration
 	44,  // 72: grove.v1.DVMRPEntry.interfaces:type_name -> grove.v1.DVMRPEntryInterface
 	45,  // 73: grove.v1.DVMRPEntryInterface.prunes:type_name -> grove.v1.DVMRPPrune
-	88,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
+	94,  // 74: grove.v1.DVMRPPrune.expires:type_name -> google.protobuf.Duration
 	0,   // 75: grove.v1.ListGroupsRequest.family:type_name -> grove.v1.Family
 	48,  // 76: grove.v1.ListGroupsResponse.groups:type_name -> grove.v1.Group
-	88,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
-	88,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
+	94,  // 77: grove.v1.Group.expires:type_name -> google.protobuf.Duration
+	94,  // 78: grove.v1.Group.older_hosts:type_name -> google.protobuf.Duration
 	49,  // 79: grove.v1.Group.sources:type_name -> grove.v1.GroupSource
-	88,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
+	94,  // 80: grove.v1.GroupSource.expires:type_name -> google.protobuf.Duration
 	0,   // 81: grove.v1.ListGroupInterfacesRequest.family:type_name -> grove.v1.Family
 	52,  // 82: grove.v1.ListGroupInterfacesResponse.interfaces:type_name -> grove.v1.GroupInterface
-	88,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
-	88,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
-	88,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
-	88,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
-	88,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
-	88,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
+	94,  // 83: grove.v1.GroupInterface.other_querier_present:type_name -> google.protobuf.Duration
+	94,  // 84: grove.v1.GroupInterface.next_query:type_name -> google.protobuf.Duration
+	94,  // 85: grove.v1.GroupInterface.query_interval:type_name -> google.protobuf.Duration
+	94,  // 86: grove.v1.GroupInterface.query_response_interval:type_name -> google.protobuf.Duration
+	94,  // 87: grove.v1.GroupInterface.last_member_query_interval:type_name -> google.protobuf.Duration
+	94,  // 88: grove.v1.GroupInterface.group_membership_interval:type_name -> google.protobuf.Duration
 	55,  // 89: grove.v1.ListBGPNeighborsResponse.neighbors:type_name -> grove.v1.BGPNeighbor
-	88,  // 90: grove.v1.BGPNeighbor.uptime:type_name -> google.protobuf.Duration
-	88,  // 91: grove.v1.BGPNeighbor.hold_time:type_name -> google.protobuf.Duration
-	88,  // 92: grove.v1.BGPNeighbor.keepalive:type_name -> google.protobuf.Duration
+	94,  // 90: grove.v1.BGPNeighbor.uptime:type_name -> google.protobuf.Duration
+	94,  // 91: grove.v1.BGPNeighbor.hold_time:type_name -> google.protobuf.Duration
+	94,  // 92: grove.v1.BGPNeighbor.keepalive:type_name -> google.protobuf.Duration
 	56,  // 93: grove.v1.BGPNeighbor.received:type_name -> grove.v1.BGPMessages
 	56,  // 94: grove.v1.BGPNeighbor.sent:type_name -> grove.v1.BGPMessages
 	57,  // 95: grove.v1.BGPNeighbor.families:type_name -> grove.v1.BGPFamily
 	60,  // 96: grove.v1.ListBGPRoutesResponse.routes:type_name -> grove.v1.BGPRoute
-	88,  // 97: grove.v1.BGPRoute.age:type_name -> google.protobuf.Duration
+	94,  // 97: grove.v1.BGPRoute.age:type_name -> google.protobuf.Duration
 	0,   // 98: grove.v1.GetRPFRequest.family:type_name -> grove.v1.Family
 	64,  // 99: grove.v1.GetRPFResponse.paths:type_name -> grove.v1.RPF
 	65,  // 100: grove.v1.RPF.hops:type_name -> grove.v1.NextHop
@@ -8393,71 +8936,85 @@ var file_grove_v1_grove_proto_depIdxs = []int32{
 	75,  // 109: grove.v1.GetBSRResponse.zones:type_name -> grove.v1.BSRZone
 	76,  // 110: grove.v1.GetBSRResponse.candidates:type_name -> grove.v1.BSRCandidateRP
 	77,  // 111: grove.v1.GetBSRResponse.own:type_name -> grove.v1.OwnCandidateRP
-	88,  // 112: grove.v1.BSRZone.uptime:type_name -> google.protobuf.Duration
-	88,  // 113: grove.v1.BSRZone.expires:type_name -> google.protobuf.Duration
-	88,  // 114: grove.v1.BSRCandidateRP.holdtime:type_name -> google.protobuf.Duration
-	88,  // 115: grove.v1.BSRCandidateRP.expires:type_name -> google.protobuf.Duration
-	88,  // 116: grove.v1.OwnCandidateRP.next:type_name -> google.protobuf.Duration
-	80,  // 117: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
-	81,  // 118: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
-	89,  // 119: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
-	84,  // 120: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
-	85,  // 121: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
-	86,  // 122: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
-	87,  // 123: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
-	1,   // 124: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
-	3,   // 125: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
-	8,   // 126: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
-	11,  // 127: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
-	14,  // 128: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
-	17,  // 129: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
-	31,  // 130: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
-	34,  // 131: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
-	37,  // 132: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
-	41,  // 133: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
-	20,  // 134: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
-	23,  // 135: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
-	26,  // 136: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
-	29,  // 137: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
-	53,  // 138: grove.v1.RouterService.ListBGPNeighbors:input_type -> grove.v1.ListBGPNeighborsRequest
-	58,  // 139: grove.v1.RouterService.ListBGPRoutes:input_type -> grove.v1.ListBGPRoutesRequest
-	46,  // 140: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
-	50,  // 141: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
-	62,  // 142: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
-	67,  // 143: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
-	70,  // 144: grove.v1.RouterService.ListRPMappings:input_type -> grove.v1.ListRPMappingsRequest
-	73,  // 145: grove.v1.RouterService.GetBSR:input_type -> grove.v1.GetBSRRequest
-	78,  // 146: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
-	82,  // 147: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
-	2,   // 148: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
-	4,   // 149: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
-	9,   // 150: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
-	12,  // 151: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
-	15,  // 152: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
-	18,  // 153: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
-	32,  // 154: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
-	35,  // 155: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
-	38,  // 156: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
-	42,  // 157: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
-	21,  // 158: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
-	24,  // 159: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
-	27,  // 160: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
-	30,  // 161: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
-	54,  // 162: grove.v1.RouterService.ListBGPNeighbors:output_type -> grove.v1.ListBGPNeighborsResponse
-	59,  // 163: grove.v1.RouterService.ListBGPRoutes:output_type -> grove.v1.ListBGPRoutesResponse
-	47,  // 164: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
-	51,  // 165: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
-	63,  // 166: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
-	68,  // 167: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
-	71,  // 168: grove.v1.RouterService.ListRPMappings:output_type -> grove.v1.ListRPMappingsResponse
-	74,  // 169: grove.v1.RouterService.GetBSR:output_type -> grove.v1.GetBSRResponse
-	79,  // 170: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
-	83,  // 171: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
-	148, // [148:172] is the sub-list for method output_type
-	124, // [124:148] is the sub-list for method input_type
-	124, // [124:124] is the sub-list for extension type_name
-	124, // [124:124] is the sub-list for extension extendee
-	0,   // [0:124] is the sub-list for field type_name
+	94,  // 112: grove.v1.BSRZone.uptime:type_name -> google.protobuf.Duration
+	94,  // 113: grove.v1.BSRZone.expires:type_name -> google.protobuf.Duration
+	94,  // 114: grove.v1.BSRCandidateRP.holdtime:type_name -> google.protobuf.Duration
+	94,  // 115: grove.v1.BSRCandidateRP.expires:type_name -> google.protobuf.Duration
+	94,  // 116: grove.v1.OwnCandidateRP.next:type_name -> google.protobuf.Duration
+	80,  // 117: grove.v1.GetAutoRPResponse.mappings:type_name -> grove.v1.AutoRPMapping
+	81,  // 118: grove.v1.GetAutoRPResponse.candidates:type_name -> grove.v1.AutoRPCandidate
+	82,  // 119: grove.v1.GetAutoRPResponse.agent:type_name -> grove.v1.AutoRPAgent
+	94,  // 120: grove.v1.AutoRPMapping.expires:type_name -> google.protobuf.Duration
+	94,  // 121: grove.v1.AutoRPCandidate.interval:type_name -> google.protobuf.Duration
+	94,  // 122: grove.v1.AutoRPCandidate.holdtime:type_name -> google.protobuf.Duration
+	94,  // 123: grove.v1.AutoRPCandidate.next:type_name -> google.protobuf.Duration
+	94,  // 124: grove.v1.AutoRPAgent.interval:type_name -> google.protobuf.Duration
+	94,  // 125: grove.v1.AutoRPAgent.holdtime:type_name -> google.protobuf.Duration
+	94,  // 126: grove.v1.AutoRPAgent.next:type_name -> google.protobuf.Duration
+	83,  // 127: grove.v1.AutoRPAgent.announced:type_name -> grove.v1.AutoRPAnnounced
+	94,  // 128: grove.v1.AutoRPAnnounced.expires:type_name -> google.protobuf.Duration
+	86,  // 129: grove.v1.ListCountsResponse.machines:type_name -> grove.v1.MachineCounts
+	87,  // 130: grove.v1.MachineCounts.counts:type_name -> grove.v1.Count
+	95,  // 131: grove.v1.WatchResponse.time:type_name -> google.protobuf.Timestamp
+	90,  // 132: grove.v1.WatchResponse.transition:type_name -> grove.v1.Transition
+	91,  // 133: grove.v1.WatchResponse.note:type_name -> grove.v1.Note
+	92,  // 134: grove.v1.WatchResponse.lost:type_name -> grove.v1.Lost
+	93,  // 135: grove.v1.WatchResponse.ready:type_name -> grove.v1.Ready
+	1,   // 136: grove.v1.RouterService.GetStatus:input_type -> grove.v1.GetStatusRequest
+	3,   // 137: grove.v1.RouterService.ListMroutes:input_type -> grove.v1.ListMroutesRequest
+	8,   // 138: grove.v1.RouterService.ListPIMNeighbors:input_type -> grove.v1.ListPIMNeighborsRequest
+	11,  // 139: grove.v1.RouterService.ListPIMInterfaces:input_type -> grove.v1.ListPIMInterfacesRequest
+	14,  // 140: grove.v1.RouterService.ListPIMJoins:input_type -> grove.v1.ListPIMJoinsRequest
+	17,  // 141: grove.v1.RouterService.ListPIMStateRefresh:input_type -> grove.v1.ListPIMStateRefreshRequest
+	31,  // 142: grove.v1.RouterService.ListDVMRPNeighbors:input_type -> grove.v1.ListDVMRPNeighborsRequest
+	34,  // 143: grove.v1.RouterService.ListDVMRPInterfaces:input_type -> grove.v1.ListDVMRPInterfacesRequest
+	37,  // 144: grove.v1.RouterService.ListDVMRPRoutes:input_type -> grove.v1.ListDVMRPRoutesRequest
+	41,  // 145: grove.v1.RouterService.ListDVMRPEntries:input_type -> grove.v1.ListDVMRPEntriesRequest
+	20,  // 146: grove.v1.RouterService.ListMSDPPeers:input_type -> grove.v1.ListMSDPPeersRequest
+	23,  // 147: grove.v1.RouterService.ListMSDPSourceActives:input_type -> grove.v1.ListMSDPSourceActivesRequest
+	26,  // 148: grove.v1.RouterService.GetMSDPRPF:input_type -> grove.v1.GetMSDPRPFRequest
+	29,  // 149: grove.v1.RouterService.GetMSDPSummary:input_type -> grove.v1.GetMSDPSummaryRequest
+	53,  // 150: grove.v1.RouterService.ListBGPNeighbors:input_type -> grove.v1.ListBGPNeighborsRequest
+	58,  // 151: grove.v1.RouterService.ListBGPRoutes:input_type -> grove.v1.ListBGPRoutesRequest
+	46,  // 152: grove.v1.RouterService.ListGroups:input_type -> grove.v1.ListGroupsRequest
+	50,  // 153: grove.v1.RouterService.ListGroupInterfaces:input_type -> grove.v1.ListGroupInterfacesRequest
+	62,  // 154: grove.v1.RouterService.GetRPF:input_type -> grove.v1.GetRPFRequest
+	67,  // 155: grove.v1.RouterService.ListRPs:input_type -> grove.v1.ListRPsRequest
+	70,  // 156: grove.v1.RouterService.ListRPMappings:input_type -> grove.v1.ListRPMappingsRequest
+	73,  // 157: grove.v1.RouterService.GetBSR:input_type -> grove.v1.GetBSRRequest
+	78,  // 158: grove.v1.RouterService.GetAutoRP:input_type -> grove.v1.GetAutoRPRequest
+	84,  // 159: grove.v1.RouterService.ListCounts:input_type -> grove.v1.ListCountsRequest
+	88,  // 160: grove.v1.RouterService.Watch:input_type -> grove.v1.WatchRequest
+	2,   // 161: grove.v1.RouterService.GetStatus:output_type -> grove.v1.GetStatusResponse
+	4,   // 162: grove.v1.RouterService.ListMroutes:output_type -> grove.v1.ListMroutesResponse
+	9,   // 163: grove.v1.RouterService.ListPIMNeighbors:output_type -> grove.v1.ListPIMNeighborsResponse
+	12,  // 164: grove.v1.RouterService.ListPIMInterfaces:output_type -> grove.v1.ListPIMInterfacesResponse
+	15,  // 165: grove.v1.RouterService.ListPIMJoins:output_type -> grove.v1.ListPIMJoinsResponse
+	18,  // 166: grove.v1.RouterService.ListPIMStateRefresh:output_type -> grove.v1.ListPIMStateRefreshResponse
+	32,  // 167: grove.v1.RouterService.ListDVMRPNeighbors:output_type -> grove.v1.ListDVMRPNeighborsResponse
+	35,  // 168: grove.v1.RouterService.ListDVMRPInterfaces:output_type -> grove.v1.ListDVMRPInterfacesResponse
+	38,  // 169: grove.v1.RouterService.ListDVMRPRoutes:output_type -> grove.v1.ListDVMRPRoutesResponse
+	42,  // 170: grove.v1.RouterService.ListDVMRPEntries:output_type -> grove.v1.ListDVMRPEntriesResponse
+	21,  // 171: grove.v1.RouterService.ListMSDPPeers:output_type -> grove.v1.ListMSDPPeersResponse
+	24,  // 172: grove.v1.RouterService.ListMSDPSourceActives:output_type -> grove.v1.ListMSDPSourceActivesResponse
+	27,  // 173: grove.v1.RouterService.GetMSDPRPF:output_type -> grove.v1.GetMSDPRPFResponse
+	30,  // 174: grove.v1.RouterService.GetMSDPSummary:output_type -> grove.v1.GetMSDPSummaryResponse
+	54,  // 175: grove.v1.RouterService.ListBGPNeighbors:output_type -> grove.v1.ListBGPNeighborsResponse
+	59,  // 176: grove.v1.RouterService.ListBGPRoutes:output_type -> grove.v1.ListBGPRoutesResponse
+	47,  // 177: grove.v1.RouterService.ListGroups:output_type -> grove.v1.ListGroupsResponse
+	51,  // 178: grove.v1.RouterService.ListGroupInterfaces:output_type -> grove.v1.ListGroupInterfacesResponse
+	63,  // 179: grove.v1.RouterService.GetRPF:output_type -> grove.v1.GetRPFResponse
+	68,  // 180: grove.v1.RouterService.ListRPs:output_type -> grove.v1.ListRPsResponse
+	71,  // 181: grove.v1.RouterService.ListRPMappings:output_type -> grove.v1.ListRPMappingsResponse
+	74,  // 182: grove.v1.RouterService.GetBSR:output_type -> grove.v1.GetBSRResponse
+	79,  // 183: grove.v1.RouterService.GetAutoRP:output_type -> grove.v1.GetAutoRPResponse
+	85,  // 184: grove.v1.RouterService.ListCounts:output_type -> grove.v1.ListCountsResponse
+	89,  // 185: grove.v1.RouterService.Watch:output_type -> grove.v1.WatchResponse
+	161, // [161:186] is the sub-list for method output_type
+	136, // [136:161] is the sub-list for method input_type
+	136, // [136:136] is the sub-list for extension type_name
+	136, // [136:136] is the sub-list for extension extendee
+	0,   // [0:136] is the sub-list for field type_name
 }
 
 func init() { file_grove_v1_grove_proto_init() }
@@ -8469,7 +9026,7 @@ func file_grove_v1_grove_proto_init() {
 	file_grove_v1_grove_proto_msgTypes[12].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[59].OneofWrappers = []any{}
 	file_grove_v1_grove_proto_msgTypes[71].OneofWrappers = []any{}
-	file_grove_v1_grove_proto_msgTypes[82].OneofWrappers = []any{
+	file_grove_v1_grove_proto_msgTypes[88].OneofWrappers = []any{
 		(*WatchResponse_Transition)(nil),
 		(*WatchResponse_Note)(nil),
 		(*WatchResponse_Lost)(nil),
@@ -8481,7 +9038,7 @@ func file_grove_v1_grove_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_grove_v1_grove_proto_rawDesc), len(file_grove_v1_grove_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   87,
+			NumMessages:   93,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

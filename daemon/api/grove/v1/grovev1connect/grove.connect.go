@@ -107,6 +107,8 @@ const (
 	RouterServiceListRPMappingsProcedure = "/grove.v1.RouterService/ListRPMappings"
 	// RouterServiceGetBSRProcedure is the fully-qualified name of the RouterService's GetBSR RPC.
 	RouterServiceGetBSRProcedure = "/grove.v1.RouterService/GetBSR"
+	// RouterServiceGetAutoRPProcedure is the fully-qualified name of the RouterService's GetAutoRP RPC.
+	RouterServiceGetAutoRPProcedure = "/grove.v1.RouterService/GetAutoRP"
 	// RouterServiceListCountsProcedure is the fully-qualified name of the RouterService's ListCounts
 	// RPC.
 	RouterServiceListCountsProcedure = "/grove.v1.RouterService/ListCounts"
@@ -162,6 +164,8 @@ type RouterServiceClient interface {
 	ListRPMappings(context.Context, *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error)
 	// GetBSR tells of the Bootstrap Router mechanism (RFC 5059).
 	GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error)
+	// GetAutoRP says what this router does in Auto-RP, and what it learned by it.
+	GetAutoRP(context.Context, *connect.Request[v1.GetAutoRPRequest]) (*connect.Response[v1.GetAutoRPResponse], error)
 	// ListCounts lists the counters of every machine: what was sent and received, what was dropped and why.
 	ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error)
 	// Watch streams changes of state as they happen, and notes for the log.
@@ -311,6 +315,12 @@ func NewRouterServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(routerServiceMethods.ByName("GetBSR")),
 			connect.WithClientOptions(opts...),
 		),
+		getAutoRP: connect.NewClient[v1.GetAutoRPRequest, v1.GetAutoRPResponse](
+			httpClient,
+			baseURL+RouterServiceGetAutoRPProcedure,
+			connect.WithSchema(routerServiceMethods.ByName("GetAutoRP")),
+			connect.WithClientOptions(opts...),
+		),
 		listCounts: connect.NewClient[v1.ListCountsRequest, v1.ListCountsResponse](
 			httpClient,
 			baseURL+RouterServiceListCountsProcedure,
@@ -350,6 +360,7 @@ type routerServiceClient struct {
 	listRPs               *connect.Client[v1.ListRPsRequest, v1.ListRPsResponse]
 	listRPMappings        *connect.Client[v1.ListRPMappingsRequest, v1.ListRPMappingsResponse]
 	getBSR                *connect.Client[v1.GetBSRRequest, v1.GetBSRResponse]
+	getAutoRP             *connect.Client[v1.GetAutoRPRequest, v1.GetAutoRPResponse]
 	listCounts            *connect.Client[v1.ListCountsRequest, v1.ListCountsResponse]
 	watch                 *connect.Client[v1.WatchRequest, v1.WatchResponse]
 }
@@ -464,6 +475,11 @@ func (c *routerServiceClient) GetBSR(ctx context.Context, req *connect.Request[v
 	return c.getBSR.CallUnary(ctx, req)
 }
 
+// GetAutoRP calls grove.v1.RouterService.GetAutoRP.
+func (c *routerServiceClient) GetAutoRP(ctx context.Context, req *connect.Request[v1.GetAutoRPRequest]) (*connect.Response[v1.GetAutoRPResponse], error) {
+	return c.getAutoRP.CallUnary(ctx, req)
+}
+
 // ListCounts calls grove.v1.RouterService.ListCounts.
 func (c *routerServiceClient) ListCounts(ctx context.Context, req *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error) {
 	return c.listCounts.CallUnary(ctx, req)
@@ -522,6 +538,8 @@ type RouterServiceHandler interface {
 	ListRPMappings(context.Context, *connect.Request[v1.ListRPMappingsRequest]) (*connect.Response[v1.ListRPMappingsResponse], error)
 	// GetBSR tells of the Bootstrap Router mechanism (RFC 5059).
 	GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error)
+	// GetAutoRP says what this router does in Auto-RP, and what it learned by it.
+	GetAutoRP(context.Context, *connect.Request[v1.GetAutoRPRequest]) (*connect.Response[v1.GetAutoRPResponse], error)
 	// ListCounts lists the counters of every machine: what was sent and received, what was dropped and why.
 	ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error)
 	// Watch streams changes of state as they happen, and notes for the log.
@@ -667,6 +685,12 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(routerServiceMethods.ByName("GetBSR")),
 		connect.WithHandlerOptions(opts...),
 	)
+	routerServiceGetAutoRPHandler := connect.NewUnaryHandler(
+		RouterServiceGetAutoRPProcedure,
+		svc.GetAutoRP,
+		connect.WithSchema(routerServiceMethods.ByName("GetAutoRP")),
+		connect.WithHandlerOptions(opts...),
+	)
 	routerServiceListCountsHandler := connect.NewUnaryHandler(
 		RouterServiceListCountsProcedure,
 		svc.ListCounts,
@@ -725,6 +749,8 @@ func NewRouterServiceHandler(svc RouterServiceHandler, opts ...connect.HandlerOp
 			routerServiceListRPMappingsHandler.ServeHTTP(w, r)
 		case RouterServiceGetBSRProcedure:
 			routerServiceGetBSRHandler.ServeHTTP(w, r)
+		case RouterServiceGetAutoRPProcedure:
+			routerServiceGetAutoRPHandler.ServeHTTP(w, r)
 		case RouterServiceListCountsProcedure:
 			routerServiceListCountsHandler.ServeHTTP(w, r)
 		case RouterServiceWatchProcedure:
@@ -824,6 +850,10 @@ func (UnimplementedRouterServiceHandler) ListRPMappings(context.Context, *connec
 
 func (UnimplementedRouterServiceHandler) GetBSR(context.Context, *connect.Request[v1.GetBSRRequest]) (*connect.Response[v1.GetBSRResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetBSR is not implemented"))
+}
+
+func (UnimplementedRouterServiceHandler) GetAutoRP(context.Context, *connect.Request[v1.GetAutoRPRequest]) (*connect.Response[v1.GetAutoRPResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("grove.v1.RouterService.GetAutoRP is not implemented"))
 }
 
 func (UnimplementedRouterServiceHandler) ListCounts(context.Context, *connect.Request[v1.ListCountsRequest]) (*connect.Response[v1.ListCountsResponse], error) {
