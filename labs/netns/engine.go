@@ -296,6 +296,8 @@ func (e *Engine) Do(ctx context.Context, a script.Action) error {
 		return e.setLink(a.Cut, false)
 	case a.Reload != nil:
 		return e.reload(ctx, a.Reload)
+	case a.BGPRoutes != "":
+		return nil // the routers' sessions bring them
 	default:
 		return e.setLink(a.Heal, true)
 	}

@@ -12,8 +12,9 @@ import (
 	"grove/internal/engine"
 )
 
-// bgpFile holds the multicast routes that BGP brings the routers of a lab. The simulator, which has no BGP, tells them to
-// the routers; on the kernel the sessions of the configurations do, and a check says that they bring the same.
+// bgpFile holds the multicast routes that BGP brings the routers of a lab at its beginning; an action names another file for when
+// they change. The simulator, which has no BGP, tells them to the routers; on the kernel the sessions of the configurations
+// do, and a check says that they bring the same.
 const bgpFile = "bgp-routes.yml"
 
 // BGPRoute is a multicast route that a router has by BGP.
@@ -33,31 +34,37 @@ func (b *BGPRoute) MRIBRoute() engine.MRIBRoute {
 	}
 }
 
-// ReadBGP reads what BGP brings the routers of the lab in dir, by node; nothing if the lab does not say.
+// ReadBGP reads what BGP brings the routers of the lab in dir at its beginning, by node; nothing if the lab does not say.
 func ReadBGP(dir fs.FS, t *Topology) (map[string][]BGPRoute, error) {
-	data, err := fs.ReadFile(dir, bgpFile)
+	routes, err := ReadBGPFile(dir, bgpFile, t)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	return routes, err
+}
+
+// ReadBGPFile reads a file of the lab in dir that says what BGP brings the routers, by node.
+func ReadBGPFile(dir fs.FS, name string, t *Topology) (map[string][]BGPRoute, error) {
+	data, err := fs.ReadFile(dir, name)
 	if err != nil {
 		return nil, err
 	}
 	var routes map[string][]BGPRoute
 	if err := yaml.UnmarshalWithOptions(data, &routes, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", bgpFile, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var faults []error
-	for name, list := range engine.Sorted(routes) {
-		if !slices.ContainsFunc(t.Nodes, func(n Node) bool { return n.Name == name }) {
-			faults = append(faults, fmt.Errorf("%s: there is no node %q in the topology", bgpFile, name))
+	for node, list := range engine.Sorted(routes) {
+		if !slices.ContainsFunc(t.Nodes, func(n Node) bool { return n.Name == node }) {
+			faults = append(faults, fmt.Errorf("%s: there is no node %q in the topology", name, node))
 		}
 		for i := range list {
 			b := &list[i]
 			if !b.To.IsValid() || b.To != b.To.Masked() || b.To.Addr().IsMulticast() {
-				faults = append(faults, fmt.Errorf("%s: %s: to %v: expected a unicast prefix", bgpFile, name, b.To))
+				faults = append(faults, fmt.Errorf("%s: %s: to %v: expected a unicast prefix", name, node, b.To))
 			}
 			if !b.Via.IsValid() {
-				faults = append(faults, fmt.Errorf("%s: %s: to %v: a route needs via, its next hop", bgpFile, name, b.To))
+				faults = append(faults, fmt.Errorf("%s: %s: to %v: a route needs via, its next hop", name, node, b.To))
 			}
 			if !b.Neighbor.IsValid() {
 				b.Neighbor = b.Via

@@ -36,6 +36,7 @@ type evaluator struct {
 	engine Engine
 	topo   *Topology
 	script *Script
+	listed string // the file that says what BGP brings the routers
 	since  mark
 }
 

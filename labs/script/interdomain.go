@@ -118,8 +118,12 @@ func asPath(list []uint32) string {
 }
 
 func (e *evaluator) bgp(c *BGPCheck) (Finding, error) {
-	routes := e.script.bgp[c.Node]
-	f := Finding{Check: fmt.Sprintf("BGP has brought %s the %d routes of %s", c.Node, len(routes), bgpFile), True: true}
+	routes := e.script.bgp[e.listed][c.Node]
+	by := "by its sessions of BGP"
+	if e.engine.Name() == "sim" {
+		by = "told by the simulator, which has no BGP"
+	}
+	f := Finding{Check: fmt.Sprintf("%s has the %d routes of %s, %s", c.Node, len(routes), e.listed, by), True: true}
 	var found []string
 	for _, b := range routes {
 		to := b.To.Addr()

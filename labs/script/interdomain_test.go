@@ -51,6 +51,7 @@ func TestInterdomainFaults(t *testing.T) {
 		{step("{sa: {node: a, group: 233.252.0.1}}"), "", "expected source and group, or rp and count"},
 		{step("{sa: {node: a, rp: 10.2.0.1}}"), "", "expected source and group, or rp and count"},
 		{step("{warning: {node: a}}"), "", "expected text"},
+		{"title: t\nsteps: [{name: s, do: [{bgp-routes: other.yml}]}]", routes, "other.yml"},
 		{"title: t\nsteps: [{name: s, do: [{send: {host: a, group: 233.252.0.1, rate: 1, groups: -1}}]}]", "", "groups -1"},
 		{"title: t\nsteps: [{name: s, do: [{stop: {host: a, group: 233.252.0.1, groups: 1001}}]}]", "", "groups 1001"},
 	} {
@@ -74,7 +75,7 @@ func TestBGPRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"10.0.0.2", "10.0.0.9"} {
-		r := s.bgp["a"][i].MRIBRoute()
+		r := s.bgp[bgpFile]["a"][i].MRIBRoute()
 		if r.BGP.Neighbor.String() != want || r.BGP.NextHop.String() != "10.0.0.2" || r.BGP.Internal != (i == 1) || len(r.BGP.ASPath) != 2-2*i ||
 			r.Hops[0].Gateway.String() != "10.0.0.2" {
 			t.Errorf("route %d: %+v by %+v", i, r, r.BGP)

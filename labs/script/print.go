@@ -104,6 +104,8 @@ func (a Action) String() string {
 		return "the link " + a.Cut + " fails"
 	case a.Reload != nil:
 		return fmt.Sprintf("%s gets the configuration %s", a.Reload.Node, a.Reload.Config)
+	case a.BGPRoutes != "":
+		return "BGP brings the routes in " + a.BGPRoutes
 	default:
 		return "the link " + a.Heal + " heals"
 	}

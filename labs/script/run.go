@@ -61,7 +61,7 @@ type Watcher interface {
 // wants to see all that is wrong. An error is the engine's, not the lab's.
 func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w Watcher) (*Result, error) {
 	result := &Result{Schema: Schema, Lab: name, Engine: e.Name()}
-	shown := 0
+	shown, listed := 0, bgpFile
 	if s.countsLinks() {
 		if err := e.CountCrossings(); err != nil {
 			return result, err
@@ -70,7 +70,10 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 	for i := range s.Steps {
 		step := &s.Steps[i]
 		w.Step(i+1, len(s.Steps), step)
-		r, err := runStep(ctx, t, s, step, e, func() {
+		for _, a := range step.Do {
+			listed = cmp.Or(a.BGPRoutes, listed)
+		}
+		r, err := runStep(ctx, t, s, listed, step, e, func() {
 			// What several routers did since the last look came in any order: sort it by time.
 			fresh := slices.Clone(e.Transitions()[shown:])
 			shown += len(fresh)
@@ -83,7 +86,7 @@ func Run(ctx context.Context, name string, t *Topology, s *Script, e Engine, w W
 			return result, err
 		}
 		result.Steps = append(result.Steps, *r)
-		eval := &evaluator{ctx: ctx, engine: e, topo: t, script: s}
+		eval := &evaluator{ctx: ctx, engine: e, topo: t}
 		for _, flow := range step.Show {
 			edges, err := eval.edges(flow)
 			if err != nil {
@@ -109,9 +112,9 @@ func (s *Script) wants(warning string) bool {
 	return false
 }
 
-func runStep(ctx context.Context, t *Topology, s *Script, step *Step, e Engine, report func()) (*StepResult, error) {
+func runStep(ctx context.Context, t *Topology, s *Script, listed string, step *Step, e Engine, report func()) (*StepResult, error) {
 	r := &StepResult{Name: step.Name, Start: e.Now()}
-	eval := &evaluator{ctx: ctx, engine: e, topo: t, script: s, since: mark{
+	eval := &evaluator{ctx: ctx, engine: e, topo: t, script: s, listed: listed, since: mark{
 		at:          e.Now(),
 		transitions: len(e.Transitions()),
 		received:    map[hostGroup]Received{},

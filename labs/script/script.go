@@ -17,7 +17,7 @@ type Script struct {
 	Title string `yaml:"title"`
 	Steps []Step `yaml:"steps"`
 
-	bgp map[string][]BGPRoute // what BGP brings the routers, by node
+	bgp map[string]map[string][]BGPRoute // by file, what BGP brings the routers, by node
 }
 
 // Step is a few actions and the checks that become true by them.
@@ -57,6 +57,9 @@ type Action struct {
 	Heal  string      `yaml:"heal"` // both ends come up again
 
 	Reload *Reload `yaml:"reload"` // a router gets another configuration: timers, addresses, routes ...
+
+	// BGPRoutes names the file that says what BGP brings the routers from now on, by the configurations that they have now.
+	BGPRoutes string `yaml:"bgp-routes"`
 }
 
 // Reload gives a node the configuration in another file of the lab's folder.
@@ -202,9 +205,12 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if s.bgp, err = ReadBGP(dir, t); err != nil {
+	first, err := ReadBGP(dir, t)
+	if err != nil {
 		return nil, err
 	}
+	s.bgp = map[string]map[string][]BGPRoute{bgpFile: first}
+	listed := bgpFile // the file that counts
 	var faults []error
 	fault := func(step int, format string, args ...any) {
 		faults = append(faults, fmt.Errorf("%s: step %d (%s): %s", name, step+1, s.Steps[step].Name, fmt.Sprintf(format, args...)))
@@ -223,7 +229,13 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 		}
 		for _, a := range step.Do {
 			if n := a.count(); n != 1 {
-				fault(i, "an action is one of join, leave, send, stop, cut, heal, reload; found %d", n)
+				fault(i, "an action is one of join, leave, send, stop, cut, heal, reload, bgp-routes; found %d", n)
+			}
+			if a.BGPRoutes != "" {
+				listed = a.BGPRoutes
+				if s.bgp[listed], err = ReadBGPFile(dir, listed, t); err != nil {
+					fault(i, "%v", err)
+				}
 			}
 			for _, link := range []string{a.Cut, a.Heal} {
 				if link != "" {
@@ -276,8 +288,8 @@ func ReadScript(dir fs.FS, t *Topology) (*Script, error) {
 			if c.BSR != nil && c.BSR.fault() != "" {
 				fault(i, "%s", c.BSR.fault())
 			}
-			if c.BGP != nil && len(s.bgp[c.BGP.Node]) == 0 {
-				fault(i, "bgp: %s has no routes of BGP: expected some in %s", c.BGP.Node, bgpFile)
+			if c.BGP != nil && len(s.bgp[listed][c.BGP.Node]) == 0 {
+				fault(i, "bgp: %s has no routes of BGP: expected some in %s", c.BGP.Node, listed)
 			}
 			if c.SA != nil && (!c.SA.Source.IsValid() || !c.SA.Group.IsValid()) && (c.SA.Count == nil || !c.SA.RP.IsValid()) {
 				fault(i, "sa: expected source and group, or rp and count")
@@ -327,7 +339,7 @@ func (t *Topology) Link(name string) (Link, error) {
 
 func (a *Action) count() int {
 	return truths(a.Join != nil, a.Leave != nil, a.Send != nil, a.Stop != nil, a.Cut != "", a.Heal != "",
-		a.Reload != nil)
+		a.Reload != nil, a.BGPRoutes != "")
 }
 
 // target returns the host and the group of the actions that have them.

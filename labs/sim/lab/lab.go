@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"grove/daemon/api"
 	"grove/daemon/api/grove/v1/grovev1connect"
 	"grove/daemon/config"
@@ -221,6 +223,16 @@ func (e *Engine) Do(_ context.Context, a script.Action) error {
 			return err
 		}
 		e.sim.Node(a.Reload.Node).Router().Configure(c)
+	case a.BGPRoutes != "":
+		routes, err := script.ReadBGPFile(e.lab, a.BGPRoutes, e.topo)
+		if err != nil {
+			return err
+		}
+		for _, n := range e.topo.Nodes {
+			if node := e.sim.Node(n.Name); node != nil && node.Router() != nil && node.Router().Config().BGP != nil {
+				node.Router().Learn(mribRoutes(routes[n.Name]))
+			}
+		}
 	}
 	return nil
 }
@@ -354,9 +366,9 @@ func compareIDs(a, b engine.MachineID) int {
 	return 0
 }
 
-// client returns a client that calls the API of r without a network.
+// client returns a client that calls the API of r without a network, and has nothing compressed.
 func client(r api.Router) grovev1connect.RouterServiceClient {
-	return grovev1connect.NewRouterServiceClient(inMemory{api.New(r)}, "http://sim")
+	return grovev1connect.NewRouterServiceClient(inMemory{api.New(r)}, "http://sim", connect.WithAcceptCompression("gzip", nil, nil))
 }
 
 // inMemory answers requests by calling a handler.
