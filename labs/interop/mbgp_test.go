@@ -227,8 +227,30 @@ func becomes(t *testing.T, what, want string, f func() string) {
 	t.Fatalf("%s: %q, not %q within %v", what, got, want, within)
 }
 
-// domains makes the namespaces and a's groved. It is not started yet.
-func domains(t *testing.T) (a *domain, b, c *nstest.Space) {
+// roles says who opens the sessions.
+var roles = []struct {
+	name   string
+	passes bool // grove waits for its neighbor
+}{{"grove connects", false}, {"grove listens", true}}
+
+// opened says who opened the session with b, by the ports of its connection.
+func opened(a *domain) string {
+	a.t.Helper()
+	for line := range strings.Lines(a.space.Run("ss", "-Htn", "state", "established")) {
+		switch f := strings.Fields(line); {
+		case len(f) < 4:
+		case f[2] == "10.0.12.1:179":
+			return "grove listens"
+		case f[3] == "10.0.12.2:179":
+			return "grove connects"
+		}
+	}
+	return "there is no session"
+}
+
+// domains makes the namespaces and a's groved. It is not started yet. replace are texts of its configuration and others for
+// them, in pairs.
+func domains(t *testing.T, replace ...string) (a *domain, b, c *nstest.Space) {
 	t.Helper()
 	testneed.Root(t)
 	groved := testneed.Groved(t)
@@ -241,7 +263,27 @@ func domains(t *testing.T) (a *domain, b, c *nstest.Space) {
 	if err := os.WriteFile(password, []byte("geheim\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return newDomain(t, groved, spaceA, strings.ReplaceAll(speakerA, "PASSWORD", password)), b, c
+	config := strings.NewReplacer(append(replace, "PASSWORD", password)...).Replace(speakerA)
+	return newDomain(t, groved, spaceA, config), b, c
+}
+
+// killed plays what follows when b is killed and comes back: what it told stays as it is, stale, until it has told it again.
+func killed(t *testing.T, a *domain, kill, restart func() error) {
+	t.Helper()
+	if err := kill(); err != nil {
+		t.Fatal(err)
+	}
+	const fresh = "65002 pref 250"
+	route := func() string { return strings.ReplaceAll(a.route("ipv4-multicast", "10.2.0.0/16"), " med 0", "") }
+	becomes(t, "a route of a neighbor that was killed", fresh+" stale", route)
+	if got := a.rpf("10.2.0.9"); got != "10.0.12.2 on eth1 by bgp" {
+		t.Errorf("RPF while the neighbor is dead: %s", got)
+	}
+	if err := restart(); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, "a route of a neighbor that is back", fresh, route)
+	becomes(t, "RPF with the neighbor that is back", "10.0.12.2 on eth1 by bgp", func() string { return a.rpf("10.2.0.9") })
 }
 
 // sessionsAndRoutes is what holds with every neighbor: a's RPF to b's networks follows the multicast routes and not the
@@ -326,9 +368,20 @@ func TestMBGP(t *testing.T) {
 
 // TestMBGPWithFRR: b is FRR 8.4.4. It has our multicast routes in its MRIB; its own RPF check does not look there (see doc.go).
 func TestMBGPWithFRR(t *testing.T) {
-	t.Parallel()
-	peer := frr.New(t, "testdata/mbgp/b.frr")
-	a, b, _ := domains(t)
+	for _, role := range roles {
+		t.Run(role.name, func(t *testing.T) {
+			t.Parallel()
+			if role.passes {
+				testMBGPWithFRR(t, role.name, frr.New(t, "testdata/mbgp/b.frr"), "connect-retry: 1s", "passive: true")
+			} else {
+				testMBGPWithFRR(t, role.name, frr.New(t, "testdata/mbgp/b.frr", "timers connect 1", "passive"))
+			}
+		})
+	}
+}
+
+func testMBGPWithFRR(t *testing.T, role string, peer *frr.Router, replace ...string) {
+	a, b, _ := domains(t, replace...)
 	var err error
 	b.Do(func() { err = peer.Start(t.Context(), t.TempDir()) })
 	if err != nil {
@@ -342,6 +395,7 @@ func TestMBGPWithFRR(t *testing.T) {
 	})
 	a.start()
 	sessionsAndRoutes(t, a)
+	becomes(t, "who opened the session", role, func() string { return opened(a) })
 	vty := func(daemon, command, pattern string) func() string {
 		re := regexp.MustCompile(pattern)
 		return func() string {
@@ -360,21 +414,39 @@ func TestMBGPWithFRR(t *testing.T) {
 	becomes(t, "RPF without the link", "10.0.21.2 on eth2 by static", func() string { return a.rpf("10.2.0.9") })
 	b.Up("eth1")
 	becomes(t, "RPF with the link again", "10.0.12.2 on eth1 by bgp", func() string { return a.rpf("10.2.0.9") })
+	killed(t, a, func() error { return peer.Kill("bgpd") }, func() (err error) {
+		b.Do(func() { err = peer.Restart(t.Context(), "bgpd") })
+		return err
+	})
 }
 
 // TestMBGPWithBIRD: b is BIRD 2.
 func TestMBGPWithBIRD(t *testing.T) {
-	t.Parallel()
-	peer := bird.New(t, "testdata/mbgp/bird.conf")
-	a, b, _ := domains(t)
+	for _, role := range roles {
+		t.Run(role.name, func(t *testing.T) {
+			t.Parallel()
+			if role.passes {
+				testMBGPWithBIRD(t, role.name, bird.New(t, "testdata/mbgp/bird.conf"), "connect-retry: 1s", "passive: true")
+			} else {
+				testMBGPWithBIRD(t, role.name, bird.New(t, "testdata/mbgp/bird.conf", "connect retry time 1", "passive on"))
+			}
+		})
+	}
+}
+
+func testMBGPWithBIRD(t *testing.T, role string, peer *bird.Router, replace ...string) {
+	a, b, _ := domains(t, replace...)
 	b.Addr("eth1", "10.0.12.2/24")
 	b.Addr("eth1", "2001:db8:12::2/64")
 	b.Addr("eth2", "10.0.21.2/24")
 	b.Up("eth1")
 	b.Up("eth2")
-	var err error
-	b.Do(func() { err = peer.Start(t.TempDir()) })
-	if err != nil {
+	dir := t.TempDir()
+	start := func() (err error) {
+		b.Do(func() { err = peer.Start(dir) })
+		return err
+	}
+	if err := start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -385,6 +457,7 @@ func TestMBGPWithBIRD(t *testing.T) {
 	})
 	a.start()
 	sessionsAndRoutes(t, a)
+	becomes(t, "who opened the session", role, func() string { return opened(a) })
 	ask := func(command, pattern string) func() string {
 		re := regexp.MustCompile(pattern)
 		return func() string {
@@ -407,4 +480,5 @@ func TestMBGPWithBIRD(t *testing.T) {
 		t.Fatal(err)
 	}
 	becomes(t, "RPF with the session again", "10.0.12.2 on eth1 by bgp", func() string { return a.rpf("10.2.0.9") })
+	killed(t, a, peer.Kill, start)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -22,24 +23,26 @@ type Router struct {
 	ended  chan struct{}
 }
 
-// New reads the configuration of a router.
-func New(t testing.TB, file string) *Router {
+// New reads the configuration of a router. replace are texts and what is there in their place, in pairs.
+func New(t testing.TB, file string, replace ...string) *Router {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Router{root: testneed.Peer(t, "bird2"), config: text}
+	config := []byte(strings.NewReplacer(replace...).Replace(string(text)))
+	return &Router{root: testneed.Peer(t, "bird2"), config: config}
 }
 
-// Start starts it in the namespace of the calling thread, with its files in dir. It returns when it answers.
+// Start starts it in the namespace of the calling thread, with its files in dir. It returns when it answers. One that was killed
+// can be started again.
 func (b *Router) Start(dir string) error {
 	b.dir = dir
 	config := filepath.Join(dir, "bird.conf")
 	if err := os.WriteFile(config, b.config, 0o600); err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(dir, "bird.log"))
+	log, err := os.OpenFile(filepath.Join(dir, "bird.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -75,6 +78,13 @@ func (b *Router) socket() string { return filepath.Join(b.dir, "bird.ctl") }
 func (b *Router) Stop() {
 	b.cmd.Process.Signal(syscall.SIGTERM)
 	<-b.ended
+}
+
+// Kill ends it as SIGKILL does.
+func (b *Router) Kill() error {
+	err := b.cmd.Process.Kill()
+	<-b.ended
+	return err
 }
 
 // Log returns what it has printed.
