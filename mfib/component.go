@@ -45,6 +45,9 @@ func (m *Machine) configureComponents() {
 		for _, g := range ic.Groups {
 			owns[g.Owner] = true
 		}
+		if ic.SparseDense {
+			owns[engine.PIMSM] = true
+		}
 	}
 	for _, c := range m.components {
 		if c.configured && !owns[c.id.Protocol] {
@@ -74,14 +77,27 @@ func compareComponents(a, b *component) int { return cmp.Compare(a.id.Protocol, 
 // several says that more than one protocol routes: only then are there owners to choose and others to alert.
 func (m *Machine) several() bool { return len(m.speakers) > 1 }
 
-// ownerOf returns the protocol that an interface belongs to for a group.
-func (ic *InterfaceConfig) ownerOf(g netip.Addr) engine.Protocol {
+// ownerOn returns the protocol that an interface belongs to for a group; for none, the one that has most.
+func (m *Machine) ownerOn(ic *InterfaceConfig, g netip.Addr) engine.Protocol {
+	if !g.IsValid() {
+		return ic.Owner
+	}
 	for _, o := range ic.Groups {
-		if g.IsValid() && o.Groups.Contains(g) {
+		if o.Groups.Contains(g) {
 			return o.Owner
 		}
 	}
+	if ic.SparseDense && engine.SparseIn(m.modes, g) {
+		return engine.PIMSM
+	}
 	return ic.Owner
+}
+
+// groupModes takes over which groups are sparse mode's where both modes run.
+func (m *Machine) groupModes(ev engine.GroupModes) {
+	m.modes = ev.Ranges
+	m.regroupAll()
+	m.touchAll()
 }
 
 // componentOf returns the component of the protocol that an interface belongs to for a group; nil for an IGMP-only link, and
@@ -90,7 +106,7 @@ func (m *Machine) componentOf(i *iface, g netip.Addr) *component {
 	if i == nil || i.cfg == nil {
 		return nil
 	}
-	return m.speaker(i.cfg.ownerOf(g))
+	return m.speaker(m.ownerOn(i.cfg, g))
 }
 
 // speaker returns the component of a protocol that owns interfaces; nil if it owns none.
@@ -107,6 +123,9 @@ func (m *Machine) speaker(p engine.Protocol) *component {
 // invalid, may have it if it is c's for some groups.
 func (m *Machine) mayUse(c *component, i *iface, g netip.Addr) bool {
 	if owner := m.componentOf(i, g); owner == nil || owner == c {
+		return true
+	}
+	if !g.IsValid() && i.cfg.SparseDense && c.id.Protocol == engine.PIMSM {
 		return true
 	}
 	return !g.IsValid() && slices.ContainsFunc(i.cfg.Groups, func(o GroupOwner) bool { return o.Owner == c.id.Protocol })

@@ -34,9 +34,11 @@ type Config struct {
 // InterfaceConfig is what mfib enforces on an interface.
 type InterfaceConfig struct {
 	Owner engine.Protocol // the protocol that the interface belongs to (RFC 2715); igmp: none but IGMP (section 4.6)
-	// Groups are those that another protocol owns the interface for: PIM sparse-dense mode. The first prefix that holds a
-	// group decides.
-	Groups       []GroupOwner
+	// Groups are those that another protocol owns the interface for. The first prefix that holds a group decides.
+	Groups []GroupOwner
+	// SparseDense says that both modes of PIM run here: of the other groups those are pimsm's that it claims
+	// (engine.GroupModes).
+	SparseDense  bool
 	TTLThreshold uint8 // packets with this TTL or less do not leave; 0: any above 1 leave
 	// Boundaries are group prefixes that cross the interface in neither direction (RFC 2365).
 	Boundaries []netip.Prefix

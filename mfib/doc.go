@@ -23,7 +23,7 @@
 // # The rules of RFC 2715 here
 //
 // An interface belongs to the protocol that Config names, and a protocol may use its own interfaces only. It may belong to
-// another one for some groups, as in PIM's sparse-dense mode; a (*,*) row may have it if it is the protocol's for any. An interface
+// another one for some groups, as in PIM's sparse-dense mode, where pimsm says which are its own (engine.GroupModes); a (*,*) row may have it if it is the protocol's for any. An interface
 // that belongs to igmp or to nobody is an IGMP-only link (section 4.6). The RFC gives each such link a component of its own;
 // here any protocol may list it among its outgoing interfaces, since all of them hear of the members there, and
 // may take packets from it.

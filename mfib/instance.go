@@ -20,6 +20,8 @@ type Machine struct {
 	components []*component
 	speakers   []*component // those that own interfaces, by name
 
+	modes []engine.GroupMode // which groups are pimsm's on sparse-dense interfaces
+
 	ifaces         map[engine.IfID]*iface
 	slots          [engine.MaxVIFs]slot
 	register       int  // slot of the register interface, -1: none
@@ -90,6 +92,8 @@ func (m *Machine) Step(now time.Time, ev engine.Event) []engine.Effect {
 		m.wildcard(ev)
 	case engine.Interest:
 		m.interest(ev)
+	case engine.GroupModes:
+		m.groupModes(ev)
 	case engine.Path:
 		m.path(ev)
 	case engine.Upcall:

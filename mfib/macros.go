@@ -253,7 +253,7 @@ func (m *Machine) usable(w *want, id engine.IfID, g netip.Addr) (engine.VIF, boo
 	case i.cfg == nil:
 		w.setFault(fmt.Sprintf("interface %s has no multicast protocol", i.name))
 	case !m.mayUse(w.by, i, g):
-		w.setFault(fmt.Sprintf("interface %s belongs to %s", i.name, i.cfg.ownerOf(g)))
+		w.setFault(fmt.Sprintf("interface %s belongs to %s", i.name, m.ownerOn(i.cfg, g)))
 		return 0, false
 	case !ok:
 		w.setFault(fmt.Sprintf("interface %s has no VIF", i.name))

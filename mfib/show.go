@@ -74,6 +74,7 @@ type InterfaceState struct {
 	Err          string
 	Owner        engine.Protocol
 	Groups       []GroupOwner // those that another protocol owns it for
+	SparseDense  bool         // both modes of PIM run here
 	TTLThreshold uint8
 	Boundaries   []netip.Prefix
 	Rows         int // rows of the table that name the VIF
@@ -226,7 +227,7 @@ func (m *Machine) showInterfaces() Interfaces {
 			continue
 		}
 		is := InterfaceState{
-			ID: i.id, Name: i.name, VIF: i.slot, Err: i.err, Owner: i.cfg.Owner, Groups: slices.Clone(i.cfg.Groups),
+			ID: i.id, Name: i.name, VIF: i.slot, Err: i.err, Owner: i.cfg.Owner, Groups: slices.Clone(i.cfg.Groups), SparseDense: i.cfg.SparseDense,
 			TTLThreshold: i.cfg.TTLThreshold, Boundaries: slices.Clone(i.cfg.Boundaries),
 		}
 		if i.slot >= 0 {

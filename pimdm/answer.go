@@ -2,6 +2,7 @@ package pimdm
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 
 	"grove/internal/engine"
@@ -72,15 +73,28 @@ func (m *Machine) showInterfaces() []InterfaceShow {
 		list = append(list, InterfaceShow{
 			InterfaceState: i.nb.Show(m.now), SparseDense: i.cfg.Silent,
 			StateRefresh: !i.cfg.NoStateRefresh && !m.cfg.NoStateRefresh, StateRefreshCapable: i.nb.StateRefreshCapable(),
-			Threshold: i.cfg.Threshold, Sparse: i.cfg.Sparse, Boundary: i.cfg.Boundary, Few: i.cfg.few(),
+			Threshold: i.cfg.Threshold, Sparse: m.sparseOn(&i.cfg), Boundary: i.cfg.Boundary, Few: i.cfg.few(),
 		})
 	}
 	for name, c := range engine.Sorted(m.cfg.Interfaces) {
 		if !shown[name] {
 			list = append(list, InterfaceShow{
 				InterfaceState: neighbor.InterfaceState{Name: name, HelloPeriod: c.HelloPeriod}, SparseDense: c.Silent,
-				Threshold: c.Threshold, Sparse: c.Sparse, Boundary: c.Boundary, Few: c.few(),
+				Threshold: c.Threshold, Sparse: m.sparseOn(&c), Boundary: c.Boundary, Few: c.few(),
 			})
+		}
+	}
+	return list
+}
+
+// sparseOn returns the ranges of sparse mode on an interface.
+func (m *Machine) sparseOn(c *InterfaceConfig) []netip.Prefix {
+	list := slices.Clone(c.Sparse)
+	if c.SparseDense {
+		for _, r := range m.modes {
+			if r.Sparse {
+				list = append(list, r.Groups)
+			}
 		}
 	}
 	return list

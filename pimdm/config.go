@@ -37,8 +37,10 @@ type InterfaceConfig struct {
 	// StateRefreshInterval follows from the machine's Config and NoStateRefresh below: what it says here is ignored.
 	neighbor.Config
 
-	// Sparse are the groups that are not dense mode's on this interface: those with an RP, and SSM ranges, where pimsm
-	// runs as well. Empty: all groups are dense.
+	// SparseDense says that sparse mode runs here as well, and has the groups that pimsm claims (engine.GroupModes): those with an
+	// RP, and SSM ranges.
+	SparseDense bool
+	// Sparse are groups that are not dense mode's on this interface in any case.
 	Sparse []netip.Prefix
 	// Dense are groups that are dense mode's although Sparse holds them: those of Auto-RP.
 	Dense []netip.Prefix
@@ -53,7 +55,16 @@ type InterfaceConfig struct {
 }
 
 // dense says whether a group is dense mode's on the interface.
-func (c *InterfaceConfig) dense(g netip.Addr) bool { return !covers(c.Sparse, g) || covers(c.Dense, g) }
+func (i *iface) dense(g netip.Addr) bool {
+	switch c := &i.cfg; {
+	case covers(c.Dense, g):
+		return true
+	case covers(c.Sparse, g):
+		return false
+	default:
+		return !c.SparseDense || !engine.SparseIn(i.m.modes, g)
+	}
+}
 
 // few says that none but the groups in Dense are.
 func (c *InterfaceConfig) few() bool {

@@ -87,7 +87,7 @@ func (g *group) configure() {
 		if i.nb == nil {
 			continue
 		}
-		if i.cfg.dense(g.addr) {
+		if i.dense(g.addr) {
 			dense |= i.bit
 		}
 		if covers(i.cfg.Boundary, g.addr) {
@@ -152,7 +152,7 @@ func (m *Machine) entryOf(i *iface, src netip.Addr, g wire.Group, source netip.A
 		m.drop(i, src, what+" of no single routable flow")
 		return nil
 	}
-	if !i.cfg.dense(g.Addr) {
+	if !i.dense(g.Addr) {
 		return nil // sparse mode's
 	}
 	return m.makeEntry(k)

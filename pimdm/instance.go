@@ -31,6 +31,7 @@ type Machine struct {
 	nbrs    ifSet // pim_nbrs
 	running ifSet // where PIM runs
 
+	modes   []engine.GroupMode // which groups are sparse mode's on sparse-dense interfaces
 	groups  map[netip.Addr]*group
 	entries int // in all groups
 	targets map[netip.Addr]*target
@@ -99,6 +100,10 @@ func (m *Machine) handle(ev engine.Event) {
 		m.activity(e)
 	case engine.Alert:
 		m.alert(e)
+	case engine.GroupModes:
+		m.modes = e.Ranges
+		m.configureGroups()
+		m.revisit = true
 	case engine.OwnerChanged:
 		m.ownerChanged(e)
 	case engine.Installed:

@@ -101,7 +101,7 @@ func (m *Machine) receiveJoinPrune(i *iface, src netip.Addr, jp *wire.JoinPrune)
 func (m *Machine) flow(i *iface, src netip.Addr, g wire.Group, s wire.Source) (engine.Key, bool) {
 	k := engine.SG(s.Addr, g.Addr)
 	switch {
-	case !i.cfg.dense(g.Addr):
+	case !i.dense(g.Addr):
 		return k, false // sparse mode's
 	case !s.IsSG():
 		m.drop(i, src, "join/prune of (*,G) or (S,G,rpt) in dense mode")

@@ -40,6 +40,10 @@ type Config struct {
 	// AcceptRegister limits the sources and groups for which this RP accepts Registers; empty: all.
 	AcceptRegister []RegisterFilter
 
+	// SparseDense says that dense mode runs on some of the interfaces as well: others are told which groups are ours there
+	// (engine.GroupModes).
+	SparseDense bool
+
 	// BSR is the Bootstrap mechanism (RFC 5059); nil: it does not run, its messages are counted and dropped.
 	BSR *bootstrap.Config
 
@@ -160,6 +164,7 @@ func (m *Machine) configure(c Config) {
 		}
 	}
 	m.mappingsChanged()
+	m.saidModes = nil // a machine that is new has not heard it
 	m.configureMSDP(msdp)
 	for _, i := range m.interfaces() {
 		m.configureInterface(i)

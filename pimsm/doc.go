@@ -78,8 +78,6 @@
 // # Known gaps
 //
 //   - There is no Embedded-RP (RFC 3956).
-//   - A range of groups to which Auto-RP denies an RP has none here; on a sparse-dense interface it is dense mode's only if no RP of
-//     the configuration has it. An RP that is learned takes no groups from dense mode there.
 //   - Auto-RP's messages of our own leave by the interfaces of sparse mode only, not by those where dense mode is alone.
 //   - MSDP tells of sources of other domains for groups with receivers of ours: another protocol that is a wildcard receiver gets
 //     those of no other group.

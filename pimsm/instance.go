@@ -39,10 +39,13 @@ type Machine struct {
 	rpGroups []netip.Prefix // ranges of the mappings, each once
 	mappings []mapping      // of groups to RPs: those of the configuration and those learned
 	learned  [origins][]mapping
-	members  []*target                  // of Anycast-RP sets
-	anycasts map[netip.Addr]*anycastSet // by the RP's address
-	autorp   *autorp.AutoRP
-	bsr      *bootstrap.Instance // nil: not configured
+	// saidModes is which groups are sparse mode's, as last said; nil: say it again.
+	saidModes    []engine.GroupMode
+	modesChanged bool                       // the mappings may say otherwise
+	members      []*target                  // of Anycast-RP sets
+	anycasts     map[netip.Addr]*anycastSet // by the RP's address
+	autorp       *autorp.AutoRP
+	bsr          *bootstrap.Instance // nil: not configured
 
 	touchedGroups  []*group
 	touchedSources []*source
@@ -146,6 +149,7 @@ func (m *Machine) settled() {
 		m.subscribe = false
 		m.emit(engine.Subscribe{})
 	}
+	m.sayModes()
 	m.sayRows()
 	m.sayWildcard()
 	m.flush()

@@ -1,6 +1,7 @@
 package pimsm
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -66,6 +67,7 @@ func (m *Machine) setLearned(from origin, list []mapping) {
 // mappingsChanged works out RP(G) of all groups. RPs are tracked whether a group needs them or not: an RP has to know that it
 // is one before the first Register.
 func (m *Machine) mappingsChanged() {
+	m.modesChanged = true
 	m.mappings = staticMappings(m.cfg.RPs)
 	for _, list := range m.learned {
 		m.mappings = append(m.mappings, list...)
@@ -97,6 +99,38 @@ func (m *Machine) mappingsChanged() {
 	for _, t := range old {
 		t.release() // once its groups have left it
 	}
+}
+
+// sayModes says which groups are sparse mode's where dense mode runs as well: the source-specific ones, and those with an RP. Those
+// of BIDIR-PIM are nobody's: dense mode must not flood them, either.
+func (m *Machine) sayModes() {
+	if !m.cfg.SparseDense || !m.modesChanged && m.saidModes != nil {
+		return
+	}
+	m.modesChanged = false
+	modes := []engine.GroupMode{}
+	for _, p := range m.cfg.SSM {
+		modes = append(modes, engine.GroupMode{Groups: p, Sparse: true})
+	}
+	ranges := make(map[netip.Prefix]bool)
+	for i := range m.mappings {
+		ranges[m.mappings[i].groups] = true
+	}
+	longestFirst := func(a, b netip.Prefix) int { return cmp.Or(b.Bits()-a.Bits(), a.Addr().Compare(b.Addr())) }
+	for p := range engine.SortedFunc(ranges, longestFirst) {
+		var best *mapping
+		for i := range m.mappings {
+			x := &m.mappings[i]
+			if x.groups.Bits() <= p.Bits() && x.groups.Contains(p.Addr()) && (best == nil || x.betterThan(best, p.Addr())) {
+				best = x
+			}
+		}
+		modes = append(modes, engine.GroupMode{Groups: p, Sparse: best.bidir || best.rp.IsValid()})
+	}
+	if !slices.Equal(modes, m.saidModes) {
+		m.emit(engine.GroupModes{Ranges: modes})
+	}
+	m.saidModes = modes
 }
 
 // chooseRP is the algorithm of section 4.7.1: of the mappings that match a group those with the longest prefix, of these the

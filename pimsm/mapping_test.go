@@ -160,3 +160,55 @@ func TestLearnedMappings(t *testing.T) {
 		}
 	}
 }
+
+// TestGroupModes: where dense mode runs as well it is said which groups are sparse mode's, the longest prefix first, and said again
+// when that changes.
+func TestGroupModes(t *testing.T) {
+	addr, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	m := New(engine.MachineID{Protocol: engine.PIMSM, Family: engine.IPv4}, rand.New(rand.NewPCG(1, 1)))
+	said := 0
+	var modes []engine.GroupMode
+	settle := func() {
+		for _, e := range m.Step(m.now, engine.Settled{}) {
+			if e, ok := e.(engine.GroupModes); ok {
+				said++
+				modes = e.Ranges
+			}
+		}
+	}
+	check := func(what string, times int, sparse, dense []string) {
+		t.Helper()
+		settle()
+		if said != times {
+			t.Errorf("%s: said %d times, want %d", what, said, times)
+		}
+		for _, g := range sparse {
+			if !engine.SparseIn(modes, addr(g)) {
+				t.Errorf("%s: %s is dense mode's by %v", what, g, modes)
+			}
+		}
+		for _, g := range dense {
+			if engine.SparseIn(modes, addr(g)) {
+				t.Errorf("%s: %s is sparse mode's by %v", what, g, modes)
+			}
+		}
+	}
+	m.configure(Config{SparseDense: true, RPs: []StaticRP{{Address: addr("10.0.0.1"), Groups: []netip.Prefix{prefix("239.1.0.0/16")}}}})
+	check("configured", 1, []string{"239.1.1.1", "232.1.1.1"}, []string{"239.2.1.1"})
+	m.setLearned(originBSR, []mapping{
+		{origin: originBSR, groups: prefix("239.0.0.0/8"), rp: addr("10.0.0.2"), hashMaskLen: 30},
+		{origin: originBSR, groups: prefix("239.3.0.0/16"), rp: addr("10.0.0.2"), bidir: true, hashMaskLen: 30},
+	})
+	check("BSR", 2, []string{"239.1.1.1", "239.2.1.1", "239.3.1.1"}, []string{"225.1.1.1"})
+	// Auto-RP denies a range its RP; one that lies in an SSM range changes nothing.
+	m.setLearned(originAutoRP, []mapping{{origin: originAutoRP, groups: prefix("239.1.2.0/24")}, {origin: originAutoRP, groups: prefix("232.1.0.0/16")}})
+	check("Auto-RP", 3, []string{"239.1.1.1", "232.1.1.1"}, []string{"239.1.2.1"})
+	m.setLearned(originBSR, []mapping{
+		{origin: originBSR, groups: prefix("239.0.0.0/8"), rp: addr("10.0.0.9"), hashMaskLen: 30},
+		{origin: originBSR, groups: prefix("239.3.0.0/16"), rp: addr("10.0.0.9"), bidir: true, hashMaskLen: 30},
+	})
+	check("other RPs for the same ranges", 3, nil, nil)
+	m.setLearned(originBSR, nil)
+	m.setLearned(originAutoRP, nil)
+	check("nothing learned", 4, []string{"239.1.1.1", "239.1.2.1"}, []string{"239.2.1.1"})
+}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -47,21 +45,12 @@ func TestModes(t *testing.T) {
 			t.Errorf("%s: sparse %v, dense %v, owner %s", test.name, isSparse, isDense, owner.Owner)
 		}
 		both := test.sparse && test.dense
-		if d.Silent != both || (len(d.Sparse) > 0) != both || (len(owner.Groups) > 0) != both {
-			t.Errorf("%s: silent %v, sparse groups %v, groups of other owners %v", test.name, d.Silent, d.Sparse, owner.Groups)
+		if d.Silent != both || d.SparseDense != both || owner.SparseDense != both {
+			t.Errorf("%s: silent %v, both modes %v and in the table %v", test.name, d.Silent, d.SparseDense, owner.SparseDense)
 		}
 	}
-	var want []netip.Prefix
-	for _, p := range []string{"232.0.0.0/8", "239.1.0.0/16", "239.2.0.0/16", "239.3.0.0/16"} {
-		want = append(want, netip.MustParsePrefix(p))
-	}
-	if got := dense.Interfaces["eth3"].Sparse; !slices.Equal(got, want) {
-		t.Errorf("sparse groups %v, want %v", got, want)
-	}
-	for i, g := range table.Interfaces["eth3"].Groups {
-		if g.Owner != engine.PIMSM || g.Groups != want[i] {
-			t.Errorf("groups %d of eth3: %v", i, g)
-		}
+	if !sparse.SparseDense {
+		t.Error("sparse mode does not say which groups are its own")
 	}
 	// The Hellos of sparse mode carry what dense mode would say.
 	if a, b, c := sparse.Interfaces["eth1"].StateRefreshInterval, sparse.Interfaces["eth3"].StateRefreshInterval,
@@ -77,7 +66,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestOneMode: with one mode only its machine runs; sparse-dense without an RP leaves sparse mode the source-specific groups.
+// TestOneMode: with one mode only its machine runs.
 func TestOneMode(t *testing.T) {
 	for _, test := range []struct {
 		text          string
@@ -95,12 +84,12 @@ func TestOneMode(t *testing.T) {
 		for _, f := range []engine.Family{engine.IPv4, engine.IPv6} {
 			m := c.Machines()
 			_, sparse := m[engine.MachineID{Protocol: engine.PIMSM, Family: f}]
-			d, dense := m[engine.MachineID{Protocol: engine.PIMDM, Family: f}]
+			_, dense := m[engine.MachineID{Protocol: engine.PIMDM, Family: f}]
 			if sparse != test.sparse || dense != test.dense {
 				t.Errorf("%s: %v: sparse %v, dense %v", test.text, f, sparse, dense)
 			}
-			if sparse && dense && !slices.Equal(d.(pimdm.Config).Interfaces["eth1"].Sparse, c.pimOf(f).SSM) {
-				t.Errorf("%v: sparse groups without an RP: %v", f, d.(pimdm.Config).Interfaces["eth1"].Sparse)
+			if p, ok := m[engine.MachineID{Protocol: engine.PIMSM, Family: f}].(pimsm.Config); ok && p.SparseDense != dense {
+				t.Errorf("%s: %v: dense %v, but sparse mode has to say which groups are its own: %v", test.text, f, dense, p.SparseDense)
 			}
 		}
 	}

@@ -55,7 +55,7 @@ func initPIMInterfaceKeys() {
 	pimInterfaceKeys = append([]key[PIMInterface]{
 		{
 			name: "mode", takes: "sparse, dense or sparse-dense", def: "sparse",
-			doc: "sparse is PIM-SM, dense is PIM-DM. With sparse-dense the groups that have an RP (pim.ipv4.rp, pim.ipv6.rp) " +
+			doc: "sparse is PIM-SM, dense is PIM-DM. With sparse-dense the groups that have an RP, configured or learned, " +
 				"and the source-specific ones are sparse, all others dense; with no RP at all that is dense mode but for ssm.",
 			read: func(r *reader, n ast.Node, v *PIMInterface) {
 				const takes = "sparse, dense or sparse-dense"

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"grove/igmp"
@@ -59,9 +58,7 @@ func (c *Config) Machines() map[engine.MachineID]any {
 					dense.Interfaces[iface.Name] = c.denseInterface(iface, pim, f)
 				}
 				if pim.Mode == SparseDense {
-					for _, p := range c.pimOf(f).sparseGroups() {
-						entry.Groups = append(entry.Groups, mfib.GroupOwner{Groups: p, Owner: engine.PIMSM})
-					}
+					entry.SparseDense, sparse.SparseDense = true, true
 				}
 			}
 			if pim != nil {
@@ -122,19 +119,6 @@ func (c *Config) pimOf(f engine.Family) *PIM {
 		return &c.PIM6
 	}
 	return &c.PIM4
-}
-
-// sparseGroups are the groups that sparse mode has where both modes run: those with an RP, and the source-specific ones.
-func (p *PIM) sparseGroups() []netip.Prefix {
-	groups := slices.Clone(p.SSM)
-	for _, rp := range p.RPs {
-		for _, g := range rp.Groups {
-			if !slices.Contains(groups, g) {
-				groups = append(groups, g)
-			}
-		}
-	}
-	return groups
 }
 
 func (c *Config) pimsm(f engine.Family) pimsm.Config {
@@ -202,7 +186,7 @@ func (c *Config) denseInterface(i *Interface, p *PIMInterface, f engine.Family) 
 	}
 	if p.Mode == SparseDense {
 		d.Silent = true
-		d.Sparse = c.pimOf(f).sparseGroups()
+		d.SparseDense = true
 	}
 	return d
 }

@@ -57,7 +57,8 @@ func TestEveryFieldIsReachable(t *testing.T) {
 	}
 	// These follow from the protocols that are enabled, and pimdm makes the last of its own settings.
 	follows := map[string]bool{"mfib.Interfaces.Owner": true, "pimsm.Interfaces.Silent": true, "pimdm.Interfaces.Config.Silent": true,
-		"pimdm.Interfaces.Config.StateRefreshInterval": true, "dvmrp.SecondOnWire": true, "pimsm.MSDP": true}
+		"pimdm.Interfaces.Config.StateRefreshInterval": true, "dvmrp.SecondOnWire": true, "pimsm.MSDP": true, "pimsm.SparseDense": true,
+		"mfib.Interfaces.SparseDense": true, "pimdm.Interfaces.SparseDense": true, "pimdm.Interfaces.Sparse": true}
 	for path, ok := range reached {
 		if !ok && !follows[path] {
 			t.Errorf("no key of full.yml reaches %s", path)

@@ -69,6 +69,10 @@ func (r *Router) route(from *slot, eff engine.Effect, parent int) {
 	case engine.SourcesWanted:
 		e.From = id
 		r.serve(from, engine.MSDP, e, parent)
+	case engine.GroupModes:
+		e.From = id
+		r.serve(from, engine.MFIB, e, parent)
+		r.serve(from, engine.PIMDM, e, parent)
 
 	// For the machine that it names.
 	case engine.Membership:

@@ -117,6 +117,29 @@ type SourcesWanted struct {
 	Wanted bool
 }
 
+// GroupModes is said by a pimsm where both modes of PIM run on an interface: which groups are sparse mode's there. It goes to mfib,
+// for who owns the interface, and to pimdm. The first range that holds a group decides; a group in none is dense mode's.
+type GroupModes struct {
+	From   MachineID
+	Ranges []GroupMode
+}
+
+// GroupMode says of a range of groups which mode of PIM has it.
+type GroupMode struct {
+	Groups netip.Prefix
+	Sparse bool
+}
+
+// SparseIn says whether a group is sparse mode's.
+func SparseIn(ranges []GroupMode, g netip.Addr) bool {
+	for _, r := range ranges {
+		if r.Groups.Contains(g) {
+			return r.Sparse
+		}
+	}
+	return false
+}
+
 // RemoteSource tells a pimsm of a source of another domain in a group of which it wants to know (SourcesWanted). A level:
 // it is active while msdp's cache has it. The Packet that a Source-Active message carried is for the group's receivers.
 type RemoteSource struct {
@@ -299,6 +322,7 @@ func (Interest) event()       {}
 func (MRIBRoute) event()      {}
 func (SourceActive) event()   {}
 func (SourcesWanted) event()  {}
+func (GroupModes) event()     {}
 func (RemoteSource) event()   {}
 func (Creation) event()       {}
 func (WrongInterface) event() {}
@@ -324,6 +348,7 @@ func (Interest) effect()       {}
 func (MRIBRoute) effect()      {}
 func (SourceActive) effect()   {}
 func (SourcesWanted) effect()  {}
+func (GroupModes) effect()     {}
 func (RemoteSource) effect()   {}
 func (Creation) effect()       {}
 func (WrongInterface) effect() {}

@@ -25,7 +25,7 @@ type BSRCheck struct {
 	Nodes []string     `yaml:"nodes"`
 	Is    netip.Addr   `yaml:"is"`    // not said: there is none
 	Scope netip.Prefix `yaml:"scope"` // of the zone; not said: the whole domain
-	IPv6  bool         `yaml:"ipv6"`
+	IPv6  bool         `yaml:"ipv6"`  // where there is none
 }
 
 // fault says what is wrong with the check.
@@ -81,7 +81,7 @@ func (e *evaluator) rp(c *RPCheck) (Finding, error) {
 
 func (e *evaluator) bsr(c *BSRCheck) (Finding, error) {
 	want, scope, family := addrOrNone(c.Is), "", grovev1.Family_FAMILY_IPV4
-	if c.IPv6 {
+	if c.IPv6 || c.Is.Is6() {
 		family = grovev1.Family_FAMILY_IPV6
 	}
 	f := Finding{Check: fmt.Sprintf("%s: the BSR is %s", strings.Join(c.Nodes, ", "), want), True: true}
