@@ -86,15 +86,24 @@ func (p *Path) Reachable() bool { return p.Local || len(p.Hops) > 0 }
 func (p *Path) Connected() bool { return len(p.Hops) > 0 && !p.Hops[0].Gateway.IsValid() && !p.Local }
 
 // MRIBRoute is a route that a protocol contributes to the MRIB, new, replaced or gone: DVMRP its own, MBGP the best of
-// its neighbors'. A protocol has one route of a prefix at most; its name is the route's origin. It serves the RPF check
-// only, and wins over unicast routes of the same or a worse distance, as a multicast static route does.
+// its neighbors', with the next best ones in Others. A protocol says all that it has of a prefix at once; its name is the route's
+// origin. It serves the RPF check only, and wins over unicast routes of the same or a worse distance, as a multicast static route does.
 type MRIBRoute struct {
 	From   MachineID
 	Prefix netip.Prefix
 	Hops   []NextHop
 	Metric uint32
 	BGP    *BGPPath // of BGP's
+	Others []MRIBAlternative
 	Gone   bool
+}
+
+// MRIBAlternative is another route of the protocol's to the same prefix. Each serves if none before it is usable, in the order of
+// MRIBRoute.Others.
+type MRIBAlternative struct {
+	Hops   []NextHop
+	Metric uint32
+	BGP    *BGPPath
 }
 
 // ---- sources of other domains: pimsm <-> msdp ----

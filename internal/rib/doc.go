@@ -22,7 +22,8 @@
 //
 // Multicast static routes and the routes that protocols contribute (engine.MRIBRoute; the origin is the protocol's name) serve
 // the RPF check alone. Of them the longest usable prefix, then the least distance, then the least metric (a static route has
-// none). Routes of BGP have the distance of "bgp", or of "ibgp" if IBGP brought them. What is found so is the multicast route;
+// none). A protocol may have several routes to a prefix, in an order: the first that is usable counts, and the others do not.
+// Routes of BGP have the distance of "bgp", or of "ibgp" if IBGP brought them. What is found so is the multicast route;
 // if there is a unicast route as well, Config.Mode says which one serves:
 //
 //   - lower-distance, the default: the multicast route if its distance is the same or less, whatever the lengths of the

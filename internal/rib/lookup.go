@@ -92,15 +92,22 @@ func (m *Machine) longest(table *bart.Table[*route], a netip.Addr, s *search, ow
 	for prefix, first := range table.Supernets(host(a)) {
 		var best *route
 		var hops []engine.NextHop
+		served := "" // the protocol whose routes follow one another, if one of them is usable
 		for r := first; r != nil; r = r.next {
 			if own && !r.connected {
 				continue
+			}
+			if r.rank > 0 && served == r.origin.name && s.why == nil {
+				continue // a better one of the same protocol is usable
 			}
 			usable, ok := m.usable(r.hops, resolve, s)
 			if s.why != nil && !r.repeats(first) && (ok || !own) {
 				*s.why = append(*s.why, m.showRoute(prefix, r, resolve))
 			}
-			if ok && (best == nil || r.preferred(best)) {
+			if !ok || r.rank > 0 && served == r.origin.name {
+				continue
+			}
+			if served = r.origin.name; best == nil || r.preferred(best) {
 				best, hops = r, usable
 			}
 		}

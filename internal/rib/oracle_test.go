@@ -180,13 +180,18 @@ func (o *oracle) multicast(a netip.Addr) (engine.Path, bool) {
 	}
 	for _, r := range o.mrib {
 		name := string(r.From.Protocol)
-		distance := o.distance(name)
-		if r.BGP != nil && r.BGP.Internal {
-			distance = o.distance("ibgp")
+		for _, x := range append([]engine.MRIBAlternative{{Hops: r.Hops, Metric: r.Metric, BGP: r.BGP}}, r.Others...) {
+			distance, before := o.distance(name), len(list)
+			if x.BGP != nil && x.BGP.Internal {
+				distance = o.distance("ibgp")
+			}
+			o.add(a, &list, candidate{
+				prefix: r.Prefix, origin: name, distance: distance, metric: x.Metric, source: 1, order: name, bgp: x.BGP,
+			}, x.Hops, true)
+			if len(list) > before {
+				break // the others serve if this one does not
+			}
 		}
-		o.add(a, &list, candidate{
-			prefix: r.Prefix, origin: name, distance: distance, metric: r.Metric, source: 1, order: name, bgp: r.BGP,
-		}, r.Hops, true)
 	}
 	return best(a, list)
 }
@@ -298,11 +303,21 @@ func runOracle(t *testing.T, seed uint64) {
 				r := engine.MRIBRoute{
 					From: who([]string{"dvmrp", "bgp"}[rng.IntN(2)], engine.IPv4), Prefix: prefix(), Metric: uint32(rng.IntN(3)), Gone: rng.IntN(3) == 0,
 				}
-				if r.From.Protocol == engine.BGP {
-					r.BGP = &engine.BGPPath{Internal: rng.IntN(2) == 0, ASPath: []uint32{65000 + rng.Uint32N(3)}}
+				path := func() (p *engine.BGPPath) {
+					if r.From.Protocol == engine.BGP {
+						p = &engine.BGPPath{Internal: rng.IntN(2) == 0, ASPath: []uint32{65000 + rng.Uint32N(3)}}
+					}
+					return p
 				}
-				for h := range rng.IntN(3) {
-					r.Hops = append(r.Hops, engine.NextHop{If: engine.IfID(rng.IntN(6)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
+				hops := func(n int) (list []engine.NextHop) {
+					for h := range n {
+						list = append(list, engine.NextHop{If: engine.IfID(rng.IntN(6)), Gateway: netip.AddrFrom4([4]byte{10, 0, byte(h), byte(rng.IntN(6))}), Weight: 1})
+					}
+					return list
+				}
+				r.Hops, r.BGP = hops(rng.IntN(3)), path()
+				for range rng.IntN(3) {
+					r.Others = append(r.Others, engine.MRIBAlternative{Hops: hops(1 + rng.IntN(2)), Metric: uint32(rng.IntN(3)), BGP: path()})
 				}
 				o.mrib = slices.DeleteFunc(o.mrib, func(x engine.MRIBRoute) bool { return x.Prefix == r.Prefix && x.From == r.From })
 				if !r.Gone && len(r.Hops) > 0 {

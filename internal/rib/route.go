@@ -2,10 +2,9 @@ package rib
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
-
-	"github.com/gaissmai/bart"
 
 	"grove/internal/engine"
 )
@@ -17,6 +16,7 @@ type route struct {
 	hops   []engine.NextHop // best gateway first
 	bgp    *engine.BGPPath
 	metric uint32
+	rank   uint16 // among the routes of a protocol to this prefix, the best first; it serves if none before it is usable
 	// connected marks the route to a network of our interfaces' own addresses; there is one at most for a prefix. It
 	// is ours, and a route of the kernel with the same metric is another one.
 	connected bool
@@ -98,38 +98,10 @@ func (m *Machine) routeChange(ev engine.RouteChange) {
 // replace puts add, or nothing if it is nil, in the place of the route of prefix with this metric, connected or not. It
 // says whether anything changed.
 func (m *Machine) replace(prefix netip.Prefix, metric uint32, connected bool, add *route) bool {
-	return replaceIn(&m.unicast, &m.routes, prefix, add, func(r *route) bool {
-		return r.metric == metric && r.connected == connected
-	})
-}
-
-// learn takes a route that a protocol contributes. There is one of a prefix and protocol.
-func (m *Machine) learn(ev engine.MRIBRoute) {
-	if !ev.Prefix.IsValid() || engine.FamilyOf(ev.Prefix.Addr()) != m.id.Family {
-		m.counts.Add("contributed route of no prefix of the family")
-		return
-	}
-	name := string(ev.From.Protocol)
-	var add *route
-	if !ev.Gone && len(ev.Hops) > 0 {
-		key := name
-		if ev.BGP != nil && ev.BGP.Internal {
-			key = originIBGP
-		}
-		add = &route{origin: m.origin(key), metric: ev.Metric, hops: sortHops(ev.Hops), bgp: ev.BGP}
-	}
-	if replaceIn(&m.learned, &m.learnedRoutes, ev.Prefix, add, func(r *route) bool { return r.origin.name == name }) {
-		m.touchCovered(ev.Prefix)
-	}
-}
-
-// replaceIn puts add, or nothing if it is nil, in the place of the route of prefix that is the same one, and keeps count. It
-// says whether anything changed.
-func replaceIn(table *bart.Table[*route], count *int, prefix netip.Prefix, add *route, same func(*route) bool) bool {
 	changed := true
-	table.Modify(prefix, func(first *route, _ bool) (*route, bool) {
+	m.unicast.Modify(prefix, func(first *route, _ bool) (*route, bool) {
 		place := &first
-		for *place != nil && !same(*place) {
+		for *place != nil && ((*place).metric != metric || (*place).connected != connected) {
 			place = &(*place).next
 		}
 		old := *place
@@ -138,18 +110,78 @@ func replaceIn(table *bart.Table[*route], count *int, prefix netip.Prefix, add *
 			changed = false
 		case add == nil:
 			*place = old.next
-			*count--
+			m.routes--
 		case old == nil:
 			*place = add
-			*count++
+			m.routes++
 		default:
-			changed = old.origin != add.origin || old.metric != add.metric || !slices.Equal(old.hops, add.hops) || !sameBGP(old.bgp, add.bgp)
+			changed = !sameRoute(old, add)
 			add.next = old.next
 			*place = add
 		}
 		return first, first == nil
 	})
 	return changed
+}
+
+// learn takes the routes to a prefix that a protocol contributes, in the place of those that it contributed before.
+func (m *Machine) learn(ev engine.MRIBRoute) {
+	if !ev.Prefix.IsValid() || engine.FamilyOf(ev.Prefix.Addr()) != m.id.Family {
+		m.counts.Add("contributed route of no prefix of the family")
+		return
+	}
+	name := string(ev.From.Protocol)
+	var add []*route
+	if !ev.Gone && len(ev.Hops) > 0 {
+		add = append(add, m.contribution(name, 0, ev.Hops, ev.Metric, ev.BGP))
+		for _, o := range ev.Others {
+			if len(o.Hops) > 0 && len(add) < math.MaxUint16 {
+				add = append(add, m.contribution(name, len(add), o.Hops, o.Metric, o.BGP))
+			}
+		}
+	}
+	if m.replaceLearned(ev.Prefix, name, add) {
+		m.touchCovered(ev.Prefix)
+	}
+}
+
+// contribution returns a route that a protocol contributes.
+func (m *Machine) contribution(protocol string, rank int, hops []engine.NextHop, metric uint32, bgp *engine.BGPPath) *route {
+	key := protocol
+	if bgp != nil && bgp.Internal {
+		key = originIBGP
+	}
+	return &route{origin: m.origin(key), metric: metric, rank: uint16(rank), hops: sortHops(hops), bgp: bgp}
+}
+
+// replaceLearned puts add in the place of what a protocol contributed to a prefix. It says whether anything changed.
+func (m *Machine) replaceLearned(prefix netip.Prefix, protocol string, add []*route) bool {
+	changed := true
+	m.learned.Modify(prefix, func(first *route, _ bool) (*route, bool) {
+		place := &first
+		for *place != nil && (*place).origin.name != protocol {
+			place = &(*place).next
+		}
+		var old []*route // they follow one another
+		for r := *place; r != nil && r.origin.name == protocol; r = r.next {
+			old = append(old, r)
+			*place = r.next
+		}
+		if changed = !slices.EqualFunc(old, add, sameRoute); !changed {
+			add = old
+		}
+		m.learnedRoutes += len(add) - len(old)
+		for _, r := range slices.Backward(add) {
+			r.next, *place = *place, r
+		}
+		return first, first == nil
+	})
+	return changed
+}
+
+// sameRoute says whether two routes of one place in the list of a prefix lead the same way, for the same reasons.
+func sameRoute(a, b *route) bool {
+	return a.origin == b.origin && a.metric == b.metric && slices.Equal(a.hops, b.hops) && sameBGP(a.bgp, b.bgp)
 }
 
 // sortHops returns the hops, best first: the highest gateway, then the lowest interface (see doc.go). It leaves the

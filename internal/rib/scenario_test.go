@@ -3,6 +3,7 @@ package rib_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ import (
 //	route PREFIX METRIC ORIGIN HOP...             a HOP is GATEWAY@N, @N, GATEWAY; none: blackhole
 //	noroute PREFIX METRIC
 //	learn WHO PREFIX METRIC HOP...                unlearn WHO PREFIX
-//	bgp ibgp|ebgp NEIGHBOR AS,AS PREFIX HOP...    likewise, of BGP
+//	bgp ibgp|ebgp NEIGHBOR AS,AS PREFIX HOP...    likewise, of BGP; after each "or" the next best: or ibgp|ebgp NEIGHBOR AS,AS HOP...
 //	mode NAME                                     collected for the next configure
 //	mroute PREFIX NAME|- GATEWAY|- DISTANCE       collected for the next configure
 //	distance ORIGIN D                             likewise
@@ -72,12 +73,26 @@ func (in *interpreter) run(w []string) string {
 		ev = r
 	case "bgp":
 		r := engine.MRIBRoute{From: who("bgp", in.family), Prefix: in.prefix(w[4])}
-		r.BGP = &engine.BGPPath{Internal: w[1] == "ibgp", Neighbor: netip.MustParseAddr(w[2])}
-		for _, as := range strings.Split(w[3], ",") {
-			r.BGP.ASPath = append(r.BGP.ASPath, in.number(as))
-		}
-		for _, h := range w[5:] {
-			r.Hops = append(r.Hops, in.hop(h))
+		w = slices.Delete(w, 4, 5)
+		for first := true; len(w) > 0; first = false {
+			end := len(w)
+			if i := slices.Index(w[1:], "or"); i >= 0 {
+				end = i + 1
+			}
+			var one engine.MRIBAlternative
+			one.BGP = &engine.BGPPath{Internal: w[1] == "ibgp", Neighbor: netip.MustParseAddr(w[2])}
+			for _, as := range strings.Split(w[3], ",") {
+				one.BGP.ASPath = append(one.BGP.ASPath, in.number(as))
+			}
+			for _, h := range w[4:end] {
+				one.Hops = append(one.Hops, in.hop(h))
+			}
+			if first {
+				r.Hops, r.BGP = one.Hops, one.BGP
+			} else {
+				r.Others = append(r.Others, one)
+			}
+			w = w[end:]
 		}
 		ev = r
 	case "unlearn":

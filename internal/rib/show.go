@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/gaissmai/bart"
 
@@ -205,6 +206,9 @@ func (m *Machine) showRoute(prefix netip.Prefix, r *route, resolve bool) Route {
 	}
 	if resolve && ok && len(r.hops) == 1 && !slices.Contains(gatewaysOf(hops), r.hops[0].Gateway) {
 		shown.Note = "by way of " + hops[0].Gateway.String()
+	}
+	if r.rank > 0 {
+		shown.Note = strings.TrimSuffix("if those before it are of no use, "+shown.Note, ", ")
 	}
 	return shown
 }
