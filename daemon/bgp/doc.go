@@ -9,6 +9,8 @@
 //   - policy.go: the rules of policies
 //   - originate.go: networks and redistributed routes
 //   - feed.go: what GoBGP tells, as the host wants it
+//   - choice.go: the routes behind the best
+//   - greeting.go: what changes while a session begins
 //   - show.go: the answers to Query
 //
 // # How it meets the rest
@@ -38,8 +40,10 @@
 // # Known gaps
 //
 //   - GoBGP does not know how a next hop is reached: it takes every one as reachable and none as nearer (RFC 4271, section
-//     9.1.2.1 and 9.1.2.2 e). The rib does: a multicast route whose next hop is not reached is passed over there for a
-//     shorter prefix or the unicast route, but not for the second best route of BGP.
+//     9.1.2.1 and 9.1.2.2 e), and tells neighbors the best route even if its next hop is not reached. The rib does know: it passes over
+//     such a route for the second best of BGP, and only then for a shorter prefix or the unicast route. A unicast route for the
+//     kernel has no second.
+//   - At the end a session may close without the Cease.
 //   - Of equally good routes one is used: no multipath.
 //   - After our own restart the Restart State bit is not set, and routes are announced before all neighbors have told theirs
 //     (RFC 4724, section 4.1).

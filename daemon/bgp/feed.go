@@ -14,6 +14,7 @@ import (
 	"github.com/osrg/gobgp/v4/pkg/packet/bgp"
 	"github.com/osrg/gobgp/v4/pkg/server"
 
+	"grove/daemon/config"
 	"grove/internal/engine"
 )
 
@@ -24,11 +25,17 @@ type News struct {
 	Transitions []engine.Transition
 }
 
-// paths shares what routes have in common: the routes of one UPDATE have one BGPPath.
+// paths is what was learned of routes, under one lock, which deliver runs under, too.
 type paths struct {
 	mu     sync.Mutex
-	shared map[string]*engine.BGPPath
+	as     uint32                     // ours
+	shared map[string]*engine.BGPPath // the routes of one UPDATE have one BGPPath
 	ended  bool
+
+	greetings map[netip.Addr]*greeting // of sessions that have just begun
+
+	// If there are several neighbors: the routes of each destination.
+	destinations map[destination]*choice
 }
 
 // maxShared is how many different paths are shared; then sharing begins anew.
@@ -56,20 +63,12 @@ func (p *paths) end() {
 // watch has GoBGP tell the best routes and the states of neighbors.
 func (s *Server) watch(ctx context.Context) error {
 	states := make(map[netip.Addr]string)
-	say := func(n News) {
-		s.paths.mu.Lock()
-		defer s.paths.mu.Unlock()
-		if !s.paths.ended && ctx.Err() == nil {
-			s.deliver(n)
-		}
-	}
 	callbacks := server.WatchEventMessageCallbacks{
-		OnBestPath: func(list []*apiutil.Path, _ time.Time) {
-			if n := s.news(list); len(n.Multicast)+len(n.Unicast) > 0 {
-				say(n)
-			}
+		OnBestPath: func(list []*apiutil.Path, at time.Time) {
+			s.changedAt(at)
+			s.say(ctx, func() News { return s.news(list) })
 		},
-		OnPeerUpdate: func(e *apiutil.WatchEventMessage_PeerEvent, _ time.Time) {
+		OnPeerUpdate: func(e *apiutil.WatchEventMessage_PeerEvent, at time.Time) {
 			if e.Type != apiutil.PEER_EVENT_STATE {
 				return
 			}
@@ -77,6 +76,7 @@ func (s *Server) watch(ctx context.Context) error {
 			state := stateName(peer.SessionState)
 			if old := states[peer.NeighborAddress]; old != state {
 				states[peer.NeighborAddress] = state
+				s.greet(ctx, peer.NeighborAddress, state, at)
 				cause := peer.DisconnectMessage
 				if cause == "" && peer.DisconnectReason != api.PeerState_DISCONNECT_REASON_UNSPECIFIED {
 					cause = reasonName(peer.DisconnectReason)
@@ -86,9 +86,10 @@ func (s *Server) watch(ctx context.Context) error {
 					s.ends[peer.NeighborAddress] = cause
 					s.mu.Unlock()
 				}
-				say(News{Transitions: []engine.Transition{{
+				news := News{Transitions: []engine.Transition{{
 					Entity: entity(state, old), Neighbor: peer.NeighborAddress, Old: cmp.Or(old, "Idle"), New: state, Cause: cause,
-				}}})
+				}}}
+				s.say(ctx, func() News { return news })
 			}
 		},
 	}
@@ -96,6 +97,18 @@ func (s *Server) watch(ctx context.Context) error {
 		return fmt.Errorf("bgp: watch: %w", err)
 	}
 	return nil
+}
+
+// say delivers what there is to say, unless the Server has ended.
+func (s *Server) say(ctx context.Context, what func() News) {
+	s.paths.mu.Lock()
+	defer s.paths.mu.Unlock()
+	if s.paths.ended || ctx.Err() != nil {
+		return
+	}
+	if n := what(); len(n.Multicast)+len(n.Unicast)+len(n.Transitions) > 0 {
+		s.deliver(n)
+	}
 }
 
 // entity names a neighbor's session in a Transition: that it comes and goes is what an operator cares about.
@@ -119,29 +132,24 @@ func stateName(s bgp.FSMState) string {
 // news makes of GoBGP's best routes what the host wants to know. A route that is ours is as if there were none: whoever
 // originates a network reaches it in another way.
 func (s *Server) news(list []*apiutil.Path) (n News) {
-	s.mu.Lock()
-	as := s.cfg.AS
-	s.mu.Unlock()
 	for _, p := range list {
 		f, ok := familyOf(p.Family)
 		prefix, valid := prefixOf(p.Nlri)
 		if !ok || !valid {
 			continue
 		}
-		r := engine.MRIBRoute{Prefix: prefix, Gone: true}
-		if a := attributesOf(p); !p.Withdrawal && p.PeerAddress.IsValid() && p.PeerASN != 0 && a.nextHop.IsValid() {
-			r.Gone = false
-			r.Hops = []engine.NextHop{{Gateway: a.nextHop, Weight: 1}}
-			r.Metric = a.med
-			r.BGP = s.paths.share(&engine.BGPPath{NextHop: a.nextHop, Neighbor: p.PeerAddress, Internal: p.PeerASN == as, ASPath: a.asPath})
-		}
-		if f.Multicast() {
-			n.Multicast = append(n.Multicast, r)
-		} else {
-			n.Unicast = append(n.Unicast, r)
-		}
+		best := s.paths.candidate(p)
+		n.add(f, routeTo(prefix, &best, s.paths.chosen(destination{f, prefix}, best)))
 	}
 	return n
+}
+
+func (n *News) add(f config.BGPFamily, r engine.MRIBRoute) {
+	if f.Multicast() {
+		n.Multicast = append(n.Multicast, r)
+	} else {
+		n.Unicast = append(n.Unicast, r)
+	}
 }
 
 func prefixOf(nlri bgp.NLRI) (netip.Prefix, bool) {
@@ -157,11 +165,13 @@ type attributes struct {
 	nextHop     netip.Addr
 	asPath      []uint32 // sequences only
 	asPathText  string
+	asPathLen   int // RFC 4271, section 9.1.2.2 a: a set counts as one
 	med         uint32
 	haveMED     bool
 	localPref   uint32
 	havePref    bool
 	origin      string
+	originCode  uint8
 	communities []string
 }
 
@@ -177,8 +187,12 @@ func attributesOf(p *apiutil.Path) (a attributes) {
 		case *bgp.PathAttributeAsPath:
 			a.asPathText = bgp.AsPathString(v)
 			for _, segment := range v.Value {
-				if segment.GetType() == bgp.BGP_ASPATH_ATTR_TYPE_SEQ {
+				switch segment.GetType() {
+				case bgp.BGP_ASPATH_ATTR_TYPE_SEQ:
 					a.asPath = append(a.asPath, segment.GetAS()...)
+					a.asPathLen += len(segment.GetAS())
+				case bgp.BGP_ASPATH_ATTR_TYPE_SET:
+					a.asPathLen++
 				}
 			}
 		case *bgp.PathAttributeMultiExitDisc:
@@ -186,6 +200,7 @@ func attributesOf(p *apiutil.Path) (a attributes) {
 		case *bgp.PathAttributeLocalPref:
 			a.localPref, a.havePref = v.Value, true
 		case *bgp.PathAttributeOrigin:
+			a.originCode = v.Value
 			a.origin = originNames[min(int(v.Value), len(originNames)-1)]
 		case *bgp.PathAttributeCommunities:
 			for _, c := range v.Value {

@@ -26,7 +26,8 @@ type Server struct {
 	log     *logrus.Entry
 	deliver func(News)
 	gobgp   *server.BgpServer
-	cancel  context.CancelFunc // ends the watching
+	ctx     context.Context    // of the watching
+	cancel  context.CancelFunc // ends it
 	paths   paths
 
 	mu        sync.Mutex // of what follows; never held while deliver runs
@@ -35,6 +36,7 @@ type Server struct {
 	ends      map[netip.Addr]string // why the last session of a neighbor ended
 
 	originated originated
+	greeting   sync.WaitGroup // of goroutines of greeting.go
 }
 
 // New starts a speaker with a configuration. What it learns comes by deliver.
@@ -66,7 +68,7 @@ func New(cfg *config.BGP, log *logrus.Entry, deliver func(News)) (*Server, error
 
 func (s *Server) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
+	s.ctx, s.cancel = ctx, cancel
 	global := &api.Global{
 		Asn: s.cfg.AS, RouterId: s.cfg.RouterID.String(), ListenPort: int32(s.cfg.Port),
 		Families: []uint32{}, RouteSelectionOptions: &api.RouteSelectionOptionsConfig{},
@@ -80,7 +82,11 @@ func (s *Server) start() error {
 	if err := s.applyPolicies(ctx, true); err != nil {
 		return err
 	}
+	s.paths.as = s.cfg.AS
 	if err := s.watch(ctx); err != nil {
+		return err
+	}
+	if err := s.watchAll(ctx, len(s.cfg.Neighbors)); err != nil {
 		return err
 	}
 	s.originated.start(ctx, s)
@@ -94,7 +100,7 @@ func (s *Server) start() error {
 	return nil
 }
 
-// Stop ends all sessions with a Cease, and everything else. deliver is not called any more.
+// Stop ends all sessions, with a Cease if GoBGP comes to it, and everything else. deliver is not called any more.
 func (s *Server) Stop() {
 	if s.cancel != nil {
 		s.cancel()
@@ -102,6 +108,7 @@ func (s *Server) Stop() {
 	s.originated.wait()
 	s.gobgp.Stop()
 	s.paths.end()
+	s.greeting.Wait()
 }
 
 // Restarts says whether a new configuration needs a new Server.
@@ -124,7 +131,7 @@ func (s *Server) Configure(cfg *config.BGP) error {
 	was, had := s.cfg, s.passwords
 	s.cfg, s.passwords = cfg, passwords
 	old := byAddress(was)
-	var errs []error
+	errs := []error{s.watchAll(s.ctx, len(cfg.Neighbors))}
 	for a := range old {
 		if _, stays := byAddress(cfg)[a]; !stays {
 			errs = append(errs, s.removePeer(ctx, was, old[a], had[a]))
