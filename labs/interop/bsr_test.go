@@ -9,6 +9,7 @@ import (
 
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/labs/interop/frr"
+	"grove/labs/interop/pimd"
 	"grove/labs/script"
 )
 
@@ -133,6 +134,110 @@ func (l *lab) playBSR(next string) {
 			}
 		}
 	}
+}
+
+// TestBSRWithPimd: r2 between two of grove is pimd. It and r1 are Candidate-BSRs and Candidate-RPs: both elect alike, by priority and
+// by address, and the RP-Set reaches all, r3 behind pimd included. Packets go by the learned RP, whichever of them it is. When that of
+// r1 goes, all agree on pimd.
+func TestBSRWithPimd(t *testing.T) {
+	const grove, other, link = "10.255.0.1", "10.0.23.2", "10.0.12.1" // the latter is grove's, too, and lower than pimd's
+	for _, c := range []struct {
+		name, lab              string
+		bsr1, preference1, rp1 string // of grove
+		preference2, rp2       string // of pimd
+		bsr, rp                string // who is elected, and whose RP it is
+	}{
+		{"pimd is BSR by its priority", "interop-pimd1", grove, "100", "50", "200", "10", other, other},
+		{"pimd is BSR by its address", "interop-pimd2", link, "100", "10", "100", "50", other, grove},
+		{"grove is BSR by its priority", "interop-pimd3", link, "200", "10", "100", "50", link, grove},
+		{"grove is BSR by its address", "interop-pimd4", grove, "100", "50", "100", "10", grove, other},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			const dir = "testdata/pimd"
+			texts := []string{
+				"BSR1", c.bsr1, "PREFERENCE1", c.preference1, "PREFERENCE2", c.preference2, "RP1", c.rp1, "RP2", c.rp2,
+			}
+			pimds := map[string]*pimd.Router{"r2": pimd.New(t, dir+"/r2.pimd", texts...)}
+			l := startPeers(t, topology(t, dir, c.lab), replaced(t, dir, texts), nil, pimds)
+			ofGrove, ofPimd := grove+" for 224.0.0.0/4, priority "+c.rp1, other+" for 224.0.0.0/4, priority "+c.rp2
+			l.playPimd(c.bsr, c.rp, []string{ofPimd, ofGrove})
+			if c.rp == other {
+				return
+			}
+			l.do(script.Action{Reload: &script.Reload{Node: "r1", Config: "r1-norp.yml"}})
+			l.agreeWithPimd(c.bsr, []string{ofPimd})
+			l.until(10*time.Second, "all have pimd as RP", func() string { return l.sameRP(other) })
+		})
+	}
+}
+
+// playPimd sees who is elected, what is learned, and where packets go.
+func (l *lab) playPimd(bsr, rp string, set []string) {
+	l.t.Helper()
+	l.offloadOff("h1", "eth1")
+	l.until(30*time.Second, "all are neighbors", func() string {
+		return differ(l.neighbors("r1"), map[string]string{"eth2": "10.0.12.2"}) + differ(l.neighbors("r3"), map[string]string{"eth1": "10.0.23.2"})
+	})
+	l.agreeWithPimd(bsr, set)
+	l.do(script.Action{Join: &script.Membership{Host: "h2", Group: addr(group)}})
+	l.until(20*time.Second, "the last hop and pimd join, all by one RP", func() string {
+		return differ(outgoing(l.mroute("r3", "*", group)), []string{"eth2"}) + l.sameRP(rp)
+	})
+	l.do(script.Action{Send: &script.Send{Host: "h1", Group: addr(group), Rate: 200, TTL: 64, Size: 200}})
+	received := func() script.Received { return l.Received("h2", addr(group)) }
+	// What pimd has to send, it sends at the next tick of its clock, which is each five seconds.
+	l.until(30*time.Second, "packets arrive natively", func() string {
+		if m := l.mroute("r3", source, group); m == nil || m.IncomingInterface != "eth1" {
+			return "no (S,G)"
+		}
+		return fewer(received().Packets, 1200)
+	})
+	begin := received()
+	l.t.Logf("at the start %d lost, %d came twice", begin.Lost, begin.Duplicates)
+	l.until(20*time.Second, "state is refreshed", func() string { return fewer(received().Packets, begin.Packets+1600) })
+	if end := received(); end.Lost > begin.Lost || end.Duplicates > begin.Duplicates {
+		l.t.Errorf("%d of %d lost, %d came twice", end.Lost-begin.Lost, end.Packets-begin.Packets, end.Duplicates-begin.Duplicates)
+	}
+	for _, node := range []string{"r1", "r3"} {
+		if list := l.refused(node); len(list) > 0 {
+			l.t.Errorf("%s has refused messages of its neighbors: %v", node, list)
+		}
+	}
+}
+
+// agreeWithPimd waits until all have a BSR and an RP-Set. pimd sends it each thirty seconds, whether it changes or not.
+func (l *lab) agreeWithPimd(bsr string, set []string) {
+	l.t.Helper()
+	l.until(90*time.Second, "all have the BSR "+bsr+" and one RP-Set", func() string {
+		for _, node := range []string{"r1", "r3"} {
+			if d := differ(pimd.RPSet{BSR: l.bsr(node), RPs: l.rpSet(node)}, pimd.RPSet{BSR: bsr, RPs: set}); d != "" {
+				return node + ": " + d
+			}
+		}
+		return differ(l.pimd["r2"].RPSet(), pimd.RPSet{BSR: bsr, RPs: set})
+	})
+}
+
+// sameRP says whose RP of the group is another.
+func (l *lab) sameRP(rp string) string {
+	l.t.Helper()
+	theirs, err := l.pimd["r2"].RP(l.t.Context(), group)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return differ([]string{l.rp("r1", group), theirs, l.rp("r3", group)}, []string{rp, rp, rp})
+}
+
+// rpSet returns the mappings of a groved, as pimd.RPSet has them.
+func (l *lab) rpSet(node string) []string {
+	l.t.Helper()
+	var list []string
+	for _, m := range ask(l, l.Client(node).ListRPMappings, &grovev1.ListRPMappingsRequest{Family: grovev1.Family_FAMILY_IPV4}).Mappings {
+		list = append(list, fmt.Sprintf("%s for %s, priority %d", m.Rp, m.Groups, m.Priority))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // bsr returns the address of the BSR that a router knows.

@@ -1,5 +1,5 @@
 // Package interop is evidence from peers that nobody here wrote. Its tests run groved on the real kernel, in network
-// namespaces, beside FRR's pimd, the IGMP and MLD of the Linux host, and tshark; they need root and what
+// namespaces, beside FRR's pimd, the other pimd, the IGMP and MLD of the Linux host, and tshark; they need root and what
 // tools/install-test-needs installs. Every test has tshark read what was on its links (labs/judge).
 //
 //   - line_test.go: FRR in each role of a line of four routers, the other three being grove
@@ -9,9 +9,10 @@
 //   - mbgp_test.go: multicast routes (BGP SAFI 2), with another grove, FRR and BIRD
 //   - msdp_test.go: domains of grove and FRR joined by MSDP, two of them, a mesh group of three, and RPs
 //     that die and come back
+//   - bsr_test.go: the Bootstrap mechanism beside FRR, which listens, and pimd, which is a candidate as well
 //   - mrinfo_test.go: grove mrinfo, and the answers to it
 //   - lab_test.go: a lab under test
-//   - frr, bird: FRR and BIRD as programs of a lab, and what one asks them by
+//   - frr, pimd, bird: FRR, pimd and BIRD as programs of a lab, and what one asks them by
 //
 // # Known gaps
 //

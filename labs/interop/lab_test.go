@@ -21,16 +21,18 @@ import (
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/internal/testneed"
 	"grove/labs/interop/frr"
+	"grove/labs/interop/pimd"
 	"grove/labs/judge"
 	"grove/labs/netns"
 	"grove/labs/script"
 )
 
-// lab is a lab in namespaces, some of whose routers may be FRR.
+// lab is a lab in namespaces, some of whose routers may be FRR or pimd.
 type lab struct {
 	*netns.Engine
 	t       *testing.T
 	frr     map[string]*frr.Router
+	pimd    map[string]*pimd.Router
 	capture string          // the file of what was on the links
 	foreign map[string]bool // addresses of routers that are not grove
 	closed  bool
@@ -45,6 +47,11 @@ func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*fr
 
 func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr.Router) *lab {
 	t.Helper()
+	return startPeers(t, topo, dir, peers, nil)
+}
+
+func startPeers(t *testing.T, topo *script.Topology, dir fs.FS, frrs map[string]*frr.Router, pimds map[string]*pimd.Router) *lab {
+	t.Helper()
 	testneed.Root(t)
 	for _, tool := range []string{"ip", "ethtool", "tshark"} {
 		testneed.Tool(t, tool)
@@ -55,11 +62,20 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 		t.Fatal(err)
 	}
 	programs, foreign := map[string]netns.Program{}, map[string]bool{}
-	for node, peer := range peers {
+	add := func(node string, peer interface {
+		netns.Program
+		Addresses() []string
+	}) {
 		programs[node] = peer
 		for _, a := range peer.Addresses() {
 			foreign[a] = true
 		}
+	}
+	for node, peer := range frrs {
+		add(node, peer)
+	}
+	for node, peer := range pimds {
+		add(node, peer)
 	}
 	e, err := netns.New(t.Context(), dir, topo, netns.Options{
 		Groved: testneed.Groved(t), RunDir: t.TempDir(), Programs: programs, Capture: capture,
@@ -67,7 +83,7 @@ func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*f
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{Engine: e, t: t, frr: peers, capture: capture.Name(), foreign: foreign}
+	l := &lab{Engine: e, t: t, frr: frrs, pimd: pimds, capture: capture.Name(), foreign: foreign}
 	t.Cleanup(func() {
 		if !l.closed {
 			l.finish()
@@ -180,6 +196,10 @@ func (l *lab) states() string {
 			fmt.Fprintf(&b, "%s# %s\n%s%v\n", node, command, out, err)
 		}
 		fmt.Fprintln(&b, f.Logs())
+	}
+	for node, p := range l.pimd {
+		dump, err := p.Dump(l.t.Context())
+		fmt.Fprintf(&b, "%s is pimd:\n%s%v\n%s\n", node, dump, err, p.Logs())
 	}
 	return b.String()
 }
