@@ -35,9 +35,7 @@ func (b *Instance) configureRPs(now time.Time) {
 		if i := slices.IndexFunc(old, func(o *candidateRP) bool { return o.cfg.Address == cfg.Address }); i >= 0 {
 			rp = old[i]
 			old = slices.Delete(slices.Clone(old), i, i+1)
-			if gone := without(rp.cfg.Groups, cfg.Groups); len(gone) > 0 {
-				rp.withdraw(now, gone)
-			}
+			rp.withdraw(now, rp.cfg.Groups, cfg.Groups)
 			if changed := rp.cfg.Priority != cfg.Priority || rp.cfg.Period != cfg.Period || !slices.Equal(rp.cfg.Groups, cfg.Groups); changed {
 				for _, a := range engine.SortedFunc(rp.advertised, comparePrefix) {
 					b.env.Timers.Set(&a.timer, now)
@@ -50,7 +48,7 @@ func (b *Instance) configureRPs(now time.Time) {
 		b.rps = append(b.rps, rp)
 	}
 	for _, rp := range old {
-		rp.withdraw(now, rp.cfg.Groups)
+		rp.withdraw(now, rp.cfg.Groups, nil)
 		rp.stop()
 	}
 }
@@ -75,7 +73,7 @@ func (rp *candidateRP) update(now time.Time) {
 	rp.active = active
 	if !active {
 		rp.b.note(engine.Info, "candidate RP %v is none: it is not an address of this router any more", rp.cfg.Address)
-		rp.withdraw(now, rp.cfg.Groups)
+		rp.withdraw(now, rp.cfg.Groups, nil)
 		rp.stop()
 		return
 	}
@@ -129,11 +127,12 @@ func (rp *candidateRP) advertise(now time.Time, scope netip.Prefix, a *advert) {
 	rp.send(now, z, rp.b.rangesOf(rp.cfg.Groups, z), rp.cfg.Period*5/2)
 }
 
-// withdraw tells the BSRs that some ranges are served no more: "the Holdtime in this C-RP-Adv message should be zero".
-func (rp *candidateRP) withdraw(now time.Time, groups []netip.Prefix) {
+// withdraw tells the BSRs that some groups are served no more, but for those that are kept: "the Holdtime in this C-RP-Adv message
+// should be zero".
+func (rp *candidateRP) withdraw(now time.Time, groups, kept []netip.Prefix) {
 	for scope, a := range engine.SortedFunc(rp.advertised, comparePrefix) {
 		if z := rp.b.zones[scope]; z != nil && a.sent.IsValid() && a.sent == z.bsr.address {
-			rp.send(now, z, rp.b.rangesOf(groups, z), 0)
+			rp.send(now, z, without(rp.b.rangesOf(groups, z), rp.b.rangesOf(kept, z)), 0)
 		}
 	}
 }

@@ -45,14 +45,15 @@ func (b *Instance) homeOf(groups netip.Prefix) *zone {
 	return home
 }
 
-// forgetOffers forgets what C-RPs offered for zones that we are not the BSR of any more.
-func (b *Instance) forgetOffers() {
-	for p, r := range b.sortedOffers() {
-		if b.homeOf(p) == nil {
+// forgetOffers forgets what C-RPs offered for a zone that we are not going to be the BSR of any more. If we are that of a larger
+// one, it is not announced there instead: it would cross the border of the zone.
+func (z *zone) forgetOffers() {
+	for p, r := range z.b.sortedOffers() {
+		if z.b.homeOf(p) == z {
 			for _, o := range r.offers {
-				b.forget(r, o)
+				z.b.forget(r, o)
 			}
-			delete(b.offered, p)
+			delete(z.b.offered, p)
 		}
 	}
 }
@@ -101,7 +102,8 @@ func (b *Instance) offer(now time.Time, z *zone, groups netip.Prefix, bidir bool
 	}
 	changed := o == nil || o.withdrawn || o.priority != m.Priority
 	if o == nil {
-		if b.candidates >= b.cfg.MaxMappings {
+		// Ranges without candidates are announced for a while.
+		if b.candidates >= b.cfg.MaxMappings || r == nil && len(b.offered) >= b.cfg.MaxMappings {
 			b.env.Counts.Add("too many candidate RPs")
 			return
 		}

@@ -77,6 +77,7 @@ type Instance struct {
 	env     Env
 	cfg     Config
 	started time.Time
+	stopped bool
 
 	zones map[netip.Prefix]*zone // by scope; the zero Prefix is the whole domain
 	rps   []*candidateRP         // our own Candidate-RPs
@@ -134,8 +135,9 @@ func (b *Instance) Update(now time.Time) {
 // Stop ends the mechanism. An elected BSR hands over (section 3.3), Candidate-RPs withdraw (section 3.2), and what was
 // learned is forgotten.
 func (b *Instance) Stop(now time.Time) {
+	b.stopped = true // a path that was asked for may still come
 	for _, rp := range b.rps {
-		rp.withdraw(now, rp.cfg.Groups)
+		rp.withdraw(now, rp.cfg.Groups, nil)
 		rp.stop()
 	}
 	b.rps = nil
@@ -166,16 +168,21 @@ func (b *Instance) publish() {
 		return
 	}
 	b.dirty = false
-	var list []Mapping
+	// A BSR includes a mapping in one of its messages only, that of the narrowest scope; where the BSRs of two zones have it, that
+	// of the narrower one holds. Zones that contain a range are sorted from the largest to the smallest.
+	var zones []*zone
 	for _, z := range b.sortedZones() {
+		zones = append(zones, z)
+	}
+	var list []Mapping
+	for _, z := range slices.Backward(zones) {
 		for p, r := range z.sortedRanges() {
 			for _, m := range r.rps {
 				list = append(list, Mapping{Groups: p, Bidir: r.bidir, RP: m.rp, Priority: m.priority, HashMaskLen: z.hashMaskLen})
 			}
 		}
 	}
-	slices.SortFunc(list, Mapping.compare)
-	// A BSR includes a mapping in one of its messages only; where two zones' BSRs have it, either says the same.
+	slices.SortStableFunc(list, Mapping.compare)
 	list = slices.CompactFunc(list, func(a, b Mapping) bool { return a.compare(b) == 0 })
 	if slices.Equal(list, b.told) {
 		return

@@ -11,6 +11,8 @@ import (
 // maxFragments bounds the fragments of a message that are kept for new neighbors.
 const maxFragments = 256
 
+const tooManyZones = "too many scope zones"
+
 // Receive takes a Bootstrap message that came in on the interface. known says that its sender is a neighbor there, that has
 // said Hello.
 func (b *Instance) Receive(now time.Time, i Interface, src, dst netip.Addr, known bool, m *wire.Bootstrap) {
@@ -98,7 +100,7 @@ func (b *Instance) check(now time.Time, i Interface, src, dst netip.Addr, known 
 	case b.env.Local(m.BSR):
 		return "bootstrap message of our own"
 	case z == nil && len(b.zones) >= b.cfg.MaxZones:
-		return "too many scope zones"
+		return tooManyZones
 	}
 	return ""
 }
@@ -106,7 +108,13 @@ func (b *Instance) check(now time.Time, i Interface, src, dst netip.Addr, known 
 // accept makes the event of section 3.1.4 that a message is, and has the state machine of its zone take it.
 func (b *Instance) accept(now time.Time, scope netip.Prefix, m *wire.Bootstrap) {
 	z := b.zones[scope]
-	if z == nil {
+	switch {
+	case b.stopped:
+		return
+	case z == nil && len(b.zones) >= b.cfg.MaxZones: // others came while the path was asked for
+		b.env.Counts.Add(tooManyZones)
+		return
+	case z == nil:
 		z = b.addZone(scope)
 	}
 	b.env.Counts.Add("accepted Bootstrap")
@@ -158,14 +166,30 @@ func (z *zone) prefer(now time.Time, from weight, m *wire.Bootstrap, to State) {
 		z.last = nil
 		clear(z.partial)
 	}
-	if len(z.last) < maxFragments {
-		z.last = append(z.last, m)
-	}
+	z.keep(m)
 	z.setBSR(from, now)
 	z.forward(m)
 	z.store(now, m)
 	z.b.env.Timers.Stop(&z.szt)
 	z.b.env.Timers.Set(&z.bst, now.Add(z.b.cfg.Timeout))
+}
+
+// keep is "the entire BSM is stored" (section 3.1.5), fragment by fragment. One that comes twice is stored once; so is one of a BSR
+// whose messages all have the same tag.
+func (z *zone) keep(m *wire.Bootstrap) {
+	if i := slices.IndexFunc(z.last, func(old *wire.Bootstrap) bool { return supersedes(m, old) }); i >= 0 {
+		z.last = slices.Delete(z.last, i, i+1)
+	}
+	if len(z.last) < maxFragments {
+		z.last = append(z.last, m)
+	}
+}
+
+// supersedes says whether a fragment stands for another: it is of the same ranges and has all RPs of them, or the same RPs.
+func supersedes(m, old *wire.Bootstrap) bool {
+	return slices.EqualFunc(m.Ranges, old.Ranges, func(a, b wire.RPRange) bool {
+		return a.Group == b.Group && (len(a.RPs) >= int(a.RPCount) || slices.EqualFunc(a.RPs, b.RPs, func(x, y wire.RPMapping) bool { return x.RP == y.RP }))
+	})
 }
 
 // sameMessage says whether two are fragments of one message (section 4.1.1).

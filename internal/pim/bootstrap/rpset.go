@@ -99,6 +99,12 @@ func (z *zone) storeRange(now time.Time, groups netip.Prefix, bidir bool, rps []
 	r.bidir = bidir
 	old := r.rps
 	r.rps = nil
+	for _, m := range old {
+		if !slices.ContainsFunc(rps, func(rp wire.RPMapping) bool { return rp.RP == m.rp && rp.Holdtime > 0 }) {
+			z.b.env.Timers.Stop(&m.expiry)
+			z.mappings--
+		}
+	}
 	for _, rp := range rps {
 		switch {
 		case !rp.RP.IsGlobalUnicast():
@@ -120,12 +126,6 @@ func (z *zone) storeRange(now time.Time, groups netip.Prefix, bidir bool, rps []
 		m.priority = rp.Priority
 		r.rps = append(r.rps, m)
 		z.b.env.Timers.Set(&m.expiry, now.Add(rp.Holdtime))
-	}
-	for _, m := range old {
-		if r.find(m.rp) == nil {
-			z.b.env.Timers.Stop(&m.expiry)
-			z.mappings--
-		}
 	}
 	slices.SortFunc(r.rps, func(a, b *mapping) int { return a.rp.Compare(b.rp) })
 	z.tidy(r)

@@ -103,6 +103,9 @@ func (z *zone) configure(now time.Time, configured bool) {
 		// "The initial state for this configured scope zone is "Pending-BSR"; the Bootstrap Timer is initialized to
 		// BS_Rand_Override. This is the case both if the router is a Candidate-BSR at startup, and if it is reconfigured to
 		// become one later." (section 3.1.1)
+		if z.state == ElectedBSR {
+			z.handOver(now) // the one with the old address
+		}
 		z.self = c
 		z.pend(now, "configured as a candidate")
 	default:
@@ -155,10 +158,10 @@ func (z *zone) become(s State, cause string) {
 		return
 	}
 	old := z.state
-	z.state = s
 	if old == ElectedBSR {
-		z.b.forgetOffers()
+		z.forgetOffers()
 	}
+	z.state = s
 	t := engine.Transition{From: z.b.env.ID, Entity: "bsr", Old: old.String(), New: s.String(), Cause: cause}
 	if z.scope.IsValid() {
 		t.Entity = "bsr of " + z.scope.String()
