@@ -79,7 +79,9 @@ func prefixOf(g wire.Group) (netip.Prefix, bool) {
 // check is the Bootstrap Message Processing Checks of section 3.1.3, but for that of the RPF neighbor.
 func (b *Instance) check(now time.Time, i Interface, src, dst netip.Addr, known bool, scope netip.Prefix, m *wire.Bootstrap) string {
 	z := b.zones[scope]
-	startup := (z == nil || !z.heard) && !now.After(b.started.Add(b.cfg.Period))
+	// "any previous BSM for this scope has been accepted": another fragment of the same is no previous one.
+	previous := z != nil && z.heard && (len(z.last) == 0 || !sameMessage(z.last[0], m))
+	startup := !previous && !now.After(b.started.Add(b.cfg.Period))
 	switch {
 	case i.Border:
 		return "bootstrap message on a border of the domain"
