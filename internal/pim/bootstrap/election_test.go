@@ -229,7 +229,7 @@ func (r *router) checkInvariants(t *testing.T) {
 		if bst == (z.state == AcceptAny) {
 			t.Errorf("%v, zone %v, %v: the Bootstrap Timer runs: %v", r, z.scope, z.state, bst)
 		}
-		if szt != (z.state == AcceptAny && !z.configured && z.heard) {
+		if szt != (z.state == AcceptAny && !z.configured) {
 			t.Errorf("%v, zone %v, %v, configured %v: the Scope-Zone Expiry Timer runs: %v", r, z.scope, z.state, z.configured, szt)
 		}
 		if known := z.state != AcceptAny && z.state != PendingBSR; z.bsr.address.IsValid() != known {
