@@ -25,7 +25,7 @@ const root = "../.."
 
 // chapters are those of each RFC whose sections must all be in a table, by their first number.
 var chapters = map[string][2]int{
-	"2003": {3, 6}, "2236": {2, 10}, "2710": {3, 9}, "2715": {2, 5}, "3376": {2, 9}, "3618": {3, 13}, "3810": {3, 10}, "3973": {4, 5}, "7761": {4, 6},
+	"2003": {3, 6}, "2236": {2, 10}, "2710": {3, 9}, "2715": {2, 5}, "3376": {2, 9}, "3618": {3, 13}, "3810": {3, 10}, "3973": {4, 5}, "5059": {2, 6}, "7761": {4, 6},
 }
 
 // drafts are the sections of documents that are no RFC and must all be in a table.
