@@ -54,3 +54,47 @@ func TestInject(t *testing.T) {
 		t.Errorf("nonsense brings %v", e)
 	}
 }
+
+// TestInjectOwn: a packet of this router's own leaves also by interfaces that are another protocol's, but where a packet that came in
+// with its TTL would not leave, it does not.
+func TestInjectOwn(t *testing.T) {
+	m := mfib.New(engine.MachineID{Protocol: engine.MFIB, Family: engine.IPv4})
+	group := netip.MustParsePrefix("224.0.1.40/32")
+	cfg := mfib.Config{Interfaces: map[string]mfib.InterfaceConfig{
+		"dense":    {Owner: engine.PIMSM, Groups: []mfib.GroupOwner{{Groups: group, Owner: engine.PIMDM}}},
+		"far":      {Owner: engine.PIMSM, TTLThreshold: 16},
+		"boundary": {Owner: engine.PIMSM, Boundaries: []netip.Prefix{group}},
+	}}
+	now := time.Unix(1000, 0)
+	m.Step(now, engine.Configure{Config: cfg})
+	for n, name := range []string{"dense", "far", "boundary", "foreign"} {
+		m.Step(now, engine.InterfaceChange{Interface: engine.Interface{
+			ID: engine.IfID(n + 1), Name: name, Up: true, Carrier: true, Multicast: true,
+		}})
+	}
+	m.Step(now, engine.Settled{})
+	for _, c := range []struct {
+		own  bool
+		ttl  uint8
+		want []engine.IfID
+	}{
+		{true, 17, []engine.IfID{1, 2}},
+		{true, 16, []engine.IfID{1}},
+		{true, 1, []engine.IfID{1}},
+		{false, 17, []engine.IfID{2}}, // forwarded by a protocol that does not own the group there
+	} {
+		p := ip.UDP(netip.MustParseAddrPort("10.1.1.1:496"), netip.AddrPortFrom(group.Addr(), 496), c.ttl, []byte("x"))
+		ev := engine.Inject{
+			From: engine.MachineID{Protocol: engine.PIMSM, Family: engine.IPv4}, Out: []engine.IfID{1, 2, 3, 4, 5}, Own: c.own, Packet: p.Append(nil),
+		}
+		var got []engine.IfID
+		for _, e := range m.Step(now, ev) {
+			if j, ok := e.(engine.Inject); ok {
+				got = append(got, j.Out...)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("own %v with TTL %d leaves by %v, want %v", c.own, c.ttl, got, c.want)
+		}
+	}
+}

@@ -27,8 +27,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 // Commands:
 //
 //	family 4|6                          before anything else
-//	config refresh on|off|INTERVAL | retries N | entries N | sources N | members N | go
-//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [silent] [delay D] [sparse PREFIX] [boundary PREFIX] [threshold N] [norefresh]
+//	config refresh on|off|INTERVAL | retries N | entries N | sources N | members N | own GROUP | go
+//	iface NAME PREFIX... [p2p] [mtu N] [nopim] [silent] [delay D] [sparse PREFIX] [dense PREFIX] [boundary PREFIX] [threshold N] [norefresh]
 //	                                    a new or changed interface; delay: Triggered_Hello_Delay
 //	down NAME | gone NAME
 //	path A via IF GW[,IF GW...] [metric N] [distance N] | path A connected IF | path A local IF | path A none
@@ -293,6 +293,8 @@ func (w *world) configure(f []string) error {
 		return number(&w.cfg.MaxEntries)
 	case "sources":
 		return number(&w.cfg.MaxSources)
+	case "own":
+		w.cfg.Own = append(slices.Clone(w.cfg.Own), addr(f[1]))
 	case "members":
 		return number(&w.cfg.MaxMembershipState)
 	case "go":
@@ -333,6 +335,9 @@ func (w *world) iface(f []string) error {
 			nc.NoStateRefresh = true
 		case "sparse":
 			nc.Sparse = append(nc.Sparse, netip.MustParsePrefix(f[n+1]))
+			n++
+		case "dense":
+			nc.Dense = append(nc.Dense, netip.MustParsePrefix(f[n+1]))
 			n++
 		case "boundary":
 			nc.Boundary = append(nc.Boundary, netip.MustParsePrefix(f[n+1]))

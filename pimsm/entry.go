@@ -60,10 +60,13 @@ func (g *group) removeSource(s *source) {
 
 // makeGroup returns the state of a group, made if there is none; nil if there is no room for more.
 func (m *Machine) makeGroup(a netip.Addr) *group {
+	if m.dense(a) {
+		return nil
+	}
 	if g := m.groups[a]; g != nil {
 		return g
 	}
-	if m.dense(a) || !m.room() {
+	if !m.room() {
 		return nil
 	}
 	g := &group{addr: a, ssm: m.isSSM(a)}

@@ -26,7 +26,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 // the script's; under each command stands, indented, what the machine then did. Commands:
 //
 //	family 4|6                          before anything else
-//	config rp A [PREFIX] | anycast A MEMBER... | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off | go
+//	config rp A [PREFIX] | anycast A MEMBER... | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off |
+//	       autorp off|listen|candidate A PREFIX...|agent A | go
 //	iface NAME PREFIX... [p2p] [mtu N] [nopim] [other] [prio N] [delay D]   a new or changed interface; delay:
 //	                                    Triggered_Hello_Delay; other: it is another protocol's
 //	down NAME | gone NAME
@@ -45,6 +46,7 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	alert join|prune [[S] G]              what other protocols want; without a group: of (*,*)
 //	owner pimsm|pimdm S G                 the owner of an entry changed
 //	remote S G RP [ttl N] [id N] | noremote S G RP     msdp tells of a source of another domain, with a packet
+//	autorp announce|discover IF FROM RP PREFIX... [port N] [damaged]    a message of Auto-RP
 //	wait D                                time passes
 //	show entries|joins|rp|counts|neighbors|interfaces [ARG]
 //	quiet on|off                          print no transitions
@@ -257,6 +259,8 @@ func (w *world) do(f []string) error {
 			e.Packet = dataPacket(e.Key.Source, e.Key.Group, args[3:])
 		}
 		w.event(e)
+	case "autorp":
+		return w.autorp(args)
 	case "wait":
 		d, err := time.ParseDuration(args[0])
 		w.wait(d)
@@ -300,6 +304,8 @@ func (w *world) configure(f []string) error {
 			w.cfg.SPTSwitch, w.cfg.SPTThresholdKbps = pimsm.SPTThreshold, uint64(n)
 			return err
 		}
+	case "autorp":
+		return w.configAutoRP(f[1:])
 	case "msdp":
 		w.cfg.MSDP = f[1] == "on"
 	case "ssm":
@@ -628,12 +634,20 @@ func (w *world) describe(e engine.Effect) string {
 		return "decline " + e.Key.String()
 	case engine.Revisit:
 		return "revisit " + e.Key.String()
+	case engine.HostGroup:
+		if wire.AllPIMRouters(w.family) == e.Group {
+			return ""
+		}
+		return fmt.Sprintf("member of %v on %s: %v", e.Group, w.name(e.If), e.Member)
 	case engine.Inject:
 		p, err := ip.Parse(e.Packet)
 		if err != nil {
 			return "inject " + err.Error()
 		}
 		s := fmt.Sprintf("inject %v > %v ttl %d id %d out %s", p.Src, p.Dst, p.TTL, p.ID, w.list(e.Out))
+		if e.Own {
+			s += describeAutoRP(&p)
+		}
 		if e.Fresh && w.cfg.External != nil {
 			s += " and to other protocols"
 		}

@@ -299,7 +299,7 @@ func (m *Machine) showMappings(arg string) ([]MappingShow, string) {
 			x.IsUs, x.Reachable = t.local, t.reachable
 		}
 		if group.IsValid() {
-			x.Hash, x.Chosen = hashValue(group, mp.hashMaskLen, mp.rp), i == 0 && !mp.bidir
+			x.Hash, x.Chosen = hashValue(group, mp.hashMaskLen, mp.rp), i == 0 && !mp.bidir && mp.rp.IsValid()
 		}
 		list = append(list, x)
 	}

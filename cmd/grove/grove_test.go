@@ -174,7 +174,7 @@ func TestMSDPTables(t *testing.T) {
 
 // TestAutoRPTables: a router that listens, is a candidate and a mapping agent.
 func TestAutoRPTables(t *testing.T) {
-	showAll(t, apitest.Discovered(), map[string]string{"autorp": "ip pim autorp"})
+	showAll(t, apitest.Discovered(), map[string]string{"autorp": "ip pim autorp", "autorp-mapping": "ip pim rp mapping"})
 }
 
 // TestBGPTables: a router between two domains, with a route of BGP that serves the RPF check.

@@ -232,6 +232,8 @@ func rpMappingTable(w io.Writer, m *pb.ListRPMappingsResponse) {
 		switch {
 		case x.Bidir:
 			reached = "BIDIR-PIM: not for sparse mode"
+		case x.Rp == "": // a negative mapping of Auto-RP
+			reached = "no RP: dense"
 		case x.WeAreRp:
 			reached = "this router"
 		case x.Reachable:

@@ -10,6 +10,7 @@ import (
 
 	"grove/daemon/nstest"
 	"grove/internal/engine"
+	"grove/internal/ip"
 )
 
 // What a machine says of a packet it sends is what the machine of the neighbor is told of it.
@@ -163,6 +164,64 @@ func TestRouterAlertIsFound(t *testing.T) {
 	} {
 		if got := hasRouterAlert6(c.b); got != c.want {
 			t.Errorf("IPv6 % x: %v", c.b, got)
+		}
+	}
+}
+
+// TestOnlyAutoRPsPort: of the UDP that reaches the host only what is to Auto-RP's port comes up, also with IP options before it, and also
+// if it was fragmented.
+func TestOnlyAutoRPsPort(t *testing.T) {
+	a, b := nstest.New(t, "a"), nstest.New(t, "b")
+	nstest.Veth(a, "eth1", b, "eth1")
+	a.Addr("eth1", "10.0.0.1/24")
+	b.Addr("eth1", "10.0.0.2/24")
+	key := socketKey{engine.IPv4, engine.ProtoUDP}
+	var from, to *socket
+	var err, err2 error
+	a.Do(func() { from, err = openSocket(key) })
+	b.Do(func() { to, err2 = openSocket(key) })
+	if err := errors.Join(err, err2); err != nil {
+		t.Fatal(err)
+	}
+	defer from.conn.Close()
+	group := netip.MustParseAddr("224.0.1.40")
+	g := newGroups(engine.IPv4, func(f func() error) (err error) { b.Do(func() { err = f() }); return err })
+	defer g.close()
+	if err := g.join(membership{b.Index("eth1"), group}); err != nil {
+		t.Fatal(err)
+	}
+	arrivals, ended := make(chan arrival, 10), make(chan struct{})
+	go func() {
+		defer close(ended)
+		to.receive(func(all []arrival) {
+			for _, a := range all {
+				arrivals <- a
+			}
+		})
+	}()
+	defer func() { to.conn.Close(); <-ended }()
+	for n, c := range []struct {
+		port   uint16
+		data   int
+		option bool
+	}{{495, 4, false}, {496, 4, false}, {497, 4, true}, {496, 4, true}, {53, 4, false}, {496, 3000, false}, {1, 3000, false}, {496, 5, false}} {
+		src := netip.MustParseAddrPort("10.0.0.1:496")
+		p := ip.UDP(src, netip.AddrPortFrom(group, c.port), 5, bytes.Repeat([]byte{byte(n)}, c.data))
+		m := engine.Send{If: 1, Src: p.Src, Dst: p.Dst, Proto: p.Proto, TTL: 5, TOS: 0xc0, RouterAlert: c.option, Payload: p.Payload}
+		if err := from.send(a.Index("eth1"), &m); err != nil {
+			t.Fatal(err)
+		}
+		if c.port != engine.PortAutoRP {
+			continue // what comes next shows that this did not
+		}
+		select {
+		case got := <-arrivals:
+			if got.Src != m.Src || got.Dst != m.Dst || got.Proto != m.Proto || got.TTL != m.TTL || got.index != b.Index("eth1") ||
+				!bytes.Equal(got.Payload, m.Payload) {
+				t.Fatalf("datagram %d: arrived %+v", n, got)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("datagram %d does not arrive", n)
 		}
 	}
 }

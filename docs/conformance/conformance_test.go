@@ -33,6 +33,7 @@ var drafts = map[string][]string{
 	"dvmrp-v3": strings.Fields(`1.3 2.1 2.2 2.3 2.4 2.5 2.5.1 2.5.2 2.6 2.7 3.1 3.2 3.2.1 3.2.2 3.2.3 3.2.4 3.2.5 3.2.6 3.3 3.3.1 3.3.2
 		3.3.3 3.4 3.4.1 3.4.2 3.4.3 3.4.4 3.4.5 3.4.6 3.4.7 3.4.8 3.4.9 3.4.10 3.5 3.5.1 3.5.2 3.5.3 3.5.4 3.5.5 3.5.6 3.6 3.6.1 3.6.2
 		3.6.3 3.6.4 3.6.5 3.6.6 3.7 3.7.1 5 6 10 11 11.1 11.2 12`),
+	"Auto-RP": strings.Fields(`3.1 3.2 3.3 4 5 6 7 8`),
 }
 
 // A table has the rows | section | what it says | where | test |. In the third column, between backquotes, a path of a
@@ -57,7 +58,7 @@ type document struct {
 }
 
 var (
-	heading = regexp.MustCompile(`^#+ (?:RFC |draft-ietf-idmr-)(dvmrp-v3|\d+)`)
+	heading = regexp.MustCompile(`^#+ (?:RFC |draft-ietf-idmr-)?(dvmrp-v3|Auto-RP|\d+)`)
 	quoted  = regexp.MustCompile("`([^`]+)`")
 )
 

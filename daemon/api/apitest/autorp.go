@@ -8,6 +8,7 @@ import (
 	"grove/internal/engine"
 	"grove/internal/pim/autorp"
 	"grove/internal/pim/autorp/wire"
+	"grove/pimsm"
 )
 
 // Discovered returns r1, a router that is all that there is in Auto-RP: it listens, is a candidate, and is a mapping agent that is
@@ -47,6 +48,9 @@ func Discovered() *Fake {
 					{RP: address("10.255.0.5"), Groups: groups("239.9.0.0/16"), Version: wire.PIMv1And2, Negative: true, Chosen: true},
 				},
 			},
+		}, "pimsm/ipv4 mappings ": []pimsm.MappingShow{
+			{Groups: groups("224.0.0.0/4"), RP: address("10.255.0.5"), Origin: "Auto-RP", HashMaskLen: 30, Reachable: true},
+			{Groups: groups("239.9.0.0/16"), Origin: "Auto-RP", HashMaskLen: 30},
 		}},
 	}
 }

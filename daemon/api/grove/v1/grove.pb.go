@@ -6262,8 +6262,8 @@ func (x *ListRPMappingsResponse) GetMappings() []*RPMapping {
 
 type RPMapping struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	Groups         string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"` // prefix
-	Rp             string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`
+	Groups         string                 `protobuf:"bytes,1,opt,name=groups,proto3" json:"groups,omitempty"`      // prefix
+	Rp             string                 `protobuf:"bytes,2,opt,name=rp,proto3" json:"rp,omitempty"`              // empty: the groups have none (Auto-RP)
 	Origin         string                 `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`      // "static", "BSR", "Auto-RP", "static, override"
 	Bidir          bool                   `protobuf:"varint,4,opt,name=bidir,proto3" json:"bidir,omitempty"`       // of BIDIR-PIM: sparse mode has no RP for the groups
 	Priority       uint32                 `protobuf:"varint,5,opt,name=priority,proto3" json:"priority,omitempty"` // the lowest wins; 0 of a static one
