@@ -120,7 +120,7 @@ type bug struct {
 }
 
 var bugs = map[engine.Protocol][]bug{
-	engine.PIMSM: sparseBugs, engine.PIMDM: pimdmBugs, engine.DVMRP: dvmrpBugs, engine.MSDP: msdpBugs,
+	engine.PIMSM: sparseBugs, engine.PIMDM: pimdmBugs, engine.DVMRP: dvmrpBugs, engine.MSDP: msdpBugs, BSR: bsrBugs,
 }
 
 var sparseBugs = []bug{

@@ -17,7 +17,7 @@ var (
 )
 
 // protocols are those of which networks are played.
-var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM, engine.DVMRP, engine.MSDP}
+var protocols = []engine.Protocol{engine.PIMSM, engine.PIMDM, engine.DVMRP, engine.MSDP, BSR}
 
 // seeds returns how many networks of a protocol are played; with -short fewer.
 func seeds(p engine.Protocol) int {
@@ -25,7 +25,7 @@ func seeds(p engine.Protocol) int {
 	if testing.Short() {
 		n = 20
 	}
-	if p == engine.PIMDM || p == engine.DVMRP {
+	if p != engine.PIMSM && p != engine.MSDP {
 		n /= 2 // their plays are longer
 	}
 	return n

@@ -18,7 +18,7 @@ type Options struct {
 	// Wrap tampers with the machine of every router: see sim.RouterOptions.
 	Wrap func(engine.Machine) engine.Machine
 	// Protocol is the one of all routers; default PIM-SM. Of each there is another network of a seed. MSDP is PIM-SM in
-	// several domains, with MSDP between their RPs.
+	// several domains, with MSDP between their RPs; BSR is PIM-SM whose RPs come and go.
 	Protocol engine.Protocol
 }
 
@@ -40,6 +40,7 @@ type Network struct {
 
 	protocol     engine.Protocol
 	domains      *domains      // of MSDP: what is known of them; nil: there is one
+	candidates   *candidates   // of BSR; nil: the RP is static
 	refresh      bool          // of protocols that flood and prune: prunes and Asserts are refreshed, or outlive the play
 	forgetRoutes time.Duration // how long the protocol's own routing takes at most; 0: it has none
 
@@ -64,7 +65,7 @@ func Random(seed uint64, o Options) (*Network, error) {
 	if n.protocol == "" {
 		n.protocol = engine.PIMSM
 	}
-	n.rng = rand.New(rand.NewPCG(seed, map[engine.Protocol]uint64{engine.PIMSM: 7761, engine.PIMDM: 3973, engine.DVMRP: 1075, engine.MSDP: 3618}[n.protocol]))
+	n.rng = rand.New(rand.NewPCG(seed, map[engine.Protocol]uint64{engine.PIMSM: 7761, engine.PIMDM: 3973, engine.DVMRP: 1075, engine.MSDP: 3618, BSR: 5059}[n.protocol]))
 	if seed%4 == 3 && n.protocol != engine.DVMRP && n.protocol != engine.MSDP {
 		n.Family = engine.IPv6
 	}
@@ -87,6 +88,9 @@ func Random(seed uint64, o Options) (*Network, error) {
 		routers = 4 + n.rng.IntN(5)
 		plans, hosts = n.plan(routers)
 		rp = n.rng.IntN(routers)
+	}
+	if n.protocol == BSR {
+		n.planCandidates(routers)
 	}
 	for i := range routers {
 		text := n.config(i, rp, plans)
@@ -201,7 +205,7 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 		if i := slices.Index(p.routers, r); i >= 0 {
 			keys := ""
 			switch n.protocol {
-			case engine.PIMSM, engine.MSDP:
+			case engine.PIMSM, engine.MSDP, BSR:
 				keys = fmt.Sprintf("dr-priority: %d", 1+n.rng.IntN(2))
 			case engine.PIMDM:
 				keys = "mode: dense"
@@ -225,6 +229,10 @@ func (n *Network) config(r, rp int, plans []linkPlan) string {
 			prune = longLifetime
 		}
 		fmt.Fprintf(&b, "dvmrp: {prune-lifetime: %v}\n", prune)
+		return b.String()
+	}
+	if n.candidates != nil {
+		fmt.Fprintf(&b, "pim:\n  %s: {%s, spt-switch: %s}\n", section, n.candidacy(r), n.spt)
 		return b.String()
 	}
 	address := n.loopback(rp).Addr()

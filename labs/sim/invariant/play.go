@@ -31,6 +31,8 @@ func (n *Network) Play(all bool) []Moment {
 	switch {
 	case n.domains != nil:
 		steps = n.playDomains()
+	case n.candidates != nil:
+		steps = n.playBSR()
 	case n.dense():
 		steps = n.playDense()
 	}
@@ -117,7 +119,7 @@ func (n *Network) churn() {
 	}
 	for end := n.Now() + churn; n.Now() < end; {
 		kinds := 11
-		if n.domains != nil {
+		if n.domains != nil || n.candidates != nil {
 			kinds = 13
 		}
 		switch n.rng.IntN(kinds) {
@@ -136,9 +138,17 @@ func (n *Network) churn() {
 		case 10:
 			n.Routers[n.rng.IntN(len(n.Routers))].Router().Restart()
 		case 11:
-			n.shutPeering()
+			if n.domains != nil {
+				n.shutPeering()
+			} else {
+				n.retireSome()
+			}
 		case 12:
-			n.openPeerings()
+			if n.domains != nil {
+				n.openPeerings()
+			} else {
+				n.returnSome()
+			}
 		}
 		n.Run(time.Duration(1+n.rng.IntN(10)) * time.Second)
 	}
