@@ -8,6 +8,7 @@
 //   - start_test.go: what is lost, and what comes twice, when a source starts
 //   - scale_test.go: many groups, then a source for each: CPU time, memory, loss
 //   - dvmrp_test.go: thousands of DVMRP routes, learned, and again when a link is cut
+//   - msdp_test.go: many Source-Actives of many peers, and a flood of one
 //   - idle_test.go: the memory of a router with nothing to do
 //   - makes_test.go: the routers that are compared
 //   - line_test.go: the line of four routers that they are compared in
