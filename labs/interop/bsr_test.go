@@ -2,8 +2,8 @@ package interop
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,11 +31,19 @@ func TestBSRWithFRR(t *testing.T) {
 			if c.peer != "" {
 				peers[c.peer] = frr.New(t, dir+"/"+c.peer+".frr")
 			}
-			l := start(t, topology(t, dir, "interop-bsr"+c.peer), dir, peers)
+			l := startFS(t, topology(t, dir, "interop-bsr"+c.peer), replaced(t, dir, []string{"RANGES", strings.Join(hashed, ", ")}), peers)
 			l.playBSR(c.next)
 		})
 	}
 }
+
+// hashed are ranges that two RPs serve: so many that they are in two fragments of a Bootstrap message.
+var hashed = func() (list []string) {
+	for n := range 64 {
+		list = append(list, fmt.Sprintf("239.2.0.%d/30", 4*n))
+	}
+	return list
+}()
 
 func (l *lab) playBSR(next string) {
 	const first = "10.255.0.3"
@@ -63,23 +71,25 @@ func (l *lab) playBSR(next string) {
 	agree(first, first)
 	// Where two RPs have one priority the hash function decides. FRR takes one for a whole range, by the hash of the range's address:
 	// that is each group's where the range is as long as the hash mask.
-	l.until(10*time.Second, "all choose alike by the hash function", func() string {
-		chosen := map[string]bool{}
-		for n := range 8 {
-			g := fmt.Sprintf("239.2.0.%d", 4*n+1)
-			want := l.rp("r3", g)
-			for _, node := range line {
-				if got := l.rp(node, g); got != want || got == first {
-					return fmt.Sprintf("%s: %s has RP %s, at r3 %s", node, g, got, want)
-				}
+	l.until(20*time.Second, "all choose alike by the hash function", func() string {
+		want := l.rps("r3", hashed)
+		for _, node := range line {
+			if d := differ(l.rps(node, hashed), want); d != "" {
+				return node + ": " + d
 			}
-			chosen[want] = true
 		}
-		if len(chosen) != 2 {
-			return fmt.Sprintf("of two RPs that are equal they choose %v", slices.Collect(maps.Keys(chosen)))
+		chosen := map[string]int{}
+		for _, rp := range want {
+			chosen[rp]++
+		}
+		if len(chosen) != 2 || chosen[first] > 0 {
+			return fmt.Sprintf("of two RPs that are equal they choose %v", chosen)
 		}
 		return ""
 	})
+	if n := ask(l, l.Client("r3").GetBSR, &grovev1.GetBSRRequest{}).Zones[0].Fragments; n < 2 {
+		l.t.Errorf("the RP-Set is in %d fragments, want more than one", n)
+	}
 
 	flow := func(group, rp string) {
 		l.t.Helper()
@@ -134,6 +144,54 @@ func (l *lab) playBSR(next string) {
 			}
 		}
 	}
+}
+
+// TestBSRKilled: routers that are new or come back have the RP-Set from their neighbor at once (RFC 5059, section 3.5), and need not
+// wait a minute for the next message of the BSR: grove from FRR, and FRR from grove. An RP that dies without a word is left by all.
+func TestBSRKilled(t *testing.T) {
+	t.Parallel()
+	const dir, bsr, rp, local = "testdata/bsr", "10.255.0.3", "10.255.0.4", "239.3.1.1"
+	f := frr.New(t, dir+"/r2.frr")
+	l := startFS(t, topology(t, dir, "interop-bsrkill"), replaced(t, dir, []string{
+		"RANGES", "239.2.0.0/30", "period: 3s", "period: 60s", "timeout: 8s", "timeout: 130s",
+		"address: 10.255.0.4, priority: 30", "address: 10.255.0.4, priority: 1, groups: [239.3.0.0/16]",
+	}), map[string]*frr.Router{"r2": f})
+	agree := func(within time.Duration, what string, nodes []string, want string) {
+		l.t.Helper()
+		l.until(within, what, func() string {
+			for _, node := range nodes {
+				if got := l.bsr(node); got != bsr {
+					return node + ": BSR " + got
+				}
+				if d := differ([]string{l.rp(node, group), l.rp(node, local)}, []string{bsr, want}); d != "" {
+					return node + ": " + d
+				}
+			}
+			return ""
+		})
+	}
+	agree(30*time.Second, "all have one RP-Set", line, rp)
+
+	if err := l.Kill("r1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Restart(t.Context(), "r1"); err != nil {
+		t.Fatal(err)
+	}
+	agree(15*time.Second, "grove is back and has it from FRR", line, rp)
+
+	if err := f.Kill("pimd"); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.In("r2", func() error { return f.Restart(t.Context(), "pimd") }); err != nil {
+		t.Fatal(err)
+	}
+	agree(15*time.Second, "FRR is back and has it from grove", line, rp)
+
+	if err := l.Kill("r4"); err != nil {
+		t.Fatal(err)
+	}
+	agree(20*time.Second, "an RP is dead: it is left", []string{"r1", "r2", "r3"}, bsr)
 }
 
 // TestBSRWithPimd: r2 between two of grove is pimd. It and r1 are Candidate-BSRs and Candidate-RPs: both elect alike, by priority and
@@ -258,7 +316,7 @@ func (l *lab) bsr(node string) string {
 func (l *lab) rp(node, group string) string {
 	l.t.Helper()
 	if l.frr[node] != nil {
-		return l.frrRP(node, group)
+		return l.frrRPs(node, []string{group + "/32"})[0]
 	}
 	for _, m := range ask(l, l.Client(node).ListRPMappings, &grovev1.ListRPMappingsRequest{Family: familyOf(group), Group: group}).Mappings {
 		if m.Chosen {
@@ -268,16 +326,34 @@ func (l *lab) rp(node, group string) string {
 	return ""
 }
 
-// frrRP returns the RP that FRR has for the longest range that holds the group.
-func (l *lab) frrRP(node, group string) string {
+// rps returns RP(G) of a group of each range.
+func (l *lab) rps(node string, ranges []string) []string {
 	l.t.Helper()
-	best, rp := -1, ""
-	for _, rows := range show[map[string][]struct{ RPAddress, Group, Source string }](l, node, "show ip pim rp-info") {
-		for _, r := range rows {
-			if p := prefix(r.Group); p.Contains(addr(group)) && p.Bits() > best && r.Source == "BSR" {
-				best, rp = p.Bits(), r.RPAddress
+	if l.frr[node] != nil {
+		return l.frrRPs(node, ranges)
+	}
+	var list []string
+	for _, r := range ranges {
+		list = append(list, l.rp(node, prefix(r).Addr().Next().String()))
+	}
+	return list
+}
+
+// frrRPs returns the RP that FRR has learned for the longest range that holds each of the given ones; "" if there is none.
+func (l *lab) frrRPs(node string, ranges []string) []string {
+	l.t.Helper()
+	known := show[map[string][]struct{ RPAddress, Group, Source string }](l, node, "show ip pim rp-info")
+	var list []string
+	for _, r := range ranges {
+		best, rp := -1, ""
+		for _, rows := range known {
+			for _, row := range rows {
+				if p := prefix(row.Group); p.Contains(prefix(r).Addr()) && p.Bits() <= prefix(r).Bits() && p.Bits() > best && row.Source == "BSR" {
+					best, rp = p.Bits(), row.RPAddress
+				}
 			}
 		}
+		list = append(list, rp)
 	}
-	return rp
+	return list
 }
