@@ -120,17 +120,22 @@ func (f *flow) of(r *rp) *sa {
 	return nil
 }
 
+// by returns by how many RPs a peer tells of the flow.
+func (f *flow) by(p *peer) (n int) {
+	if f == nil {
+		return 0
+	}
+	for s := f.first; s != nil; s = s.other {
+		if s.peer == p {
+			n++
+		}
+	}
+	return n
+}
+
 // newSA caches an entry that a peer told; nil if a limit forbids it.
 func (p *peer) newSA(k flowKey, r *rp, domainLocal bool) *sa {
 	m := p.m
-	rps := 0 // that the peer tells of
-	if f := m.flows[k]; f != nil {
-		for s := f.first; s != nil; s = s.other {
-			if s.peer == p {
-				rps++
-			}
-		}
-	}
 	from := r.fromPeer(p.cfg.Address)
 	what := ""
 	switch {
@@ -142,7 +147,7 @@ func (p *peer) newSA(k flowKey, r *rp, domainLocal bool) *sa {
 		what = "more cached Source-Actives than are allowed of one RP"
 	case p.perSource[uint32(k>>32)] >= m.cfg.MaxPerSource:
 		what = "more cached Source-Actives than are allowed of one source"
-	case rps >= m.cfg.MaxPerFlow:
+	case m.flows[k].by(p) >= m.cfg.MaxPerFlow:
 		what = "more RPs than are allowed for one source and group"
 	}
 	if what != "" {
@@ -197,7 +202,7 @@ func (s *sa) toldBy(p *peer) {
 	switch {
 	case s.peer == p, s.peer == nil, p.cached >= p.cfg.MaxSAs, p.perSource[uint32(s.flow.key>>32)] >= m.cfg.MaxPerSource:
 		return
-	case from.cached >= m.cfg.MaxPerRP && s.peer.cfg.Address != from.peer:
+	case from.cached >= m.cfg.MaxPerRP && s.peer.cfg.Address != from.peer, s.flow.by(p) >= m.cfg.MaxPerFlow:
 		return
 	}
 	s.count(-1)

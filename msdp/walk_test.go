@@ -28,7 +28,7 @@ var (
 // fails if the machine writes to a stream that is not open, says a level twice, or writes what cannot be read. In the end, when
 // nobody says anything any more, nothing is left.
 func TestRandomWalk(t *testing.T) {
-	seeds := uint64(150)
+	seeds := uint64(500)
 	if testing.Short() {
 		seeds = 40
 	}
