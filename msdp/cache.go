@@ -51,7 +51,10 @@ type flow struct {
 	g     *group
 	first *sa // of those of all RPs
 	told  bool
-	place int32 // in the group
+	// carried says that a packet of the flow was handed on. The message that tells of a new source may come from several peers: all
+	// members of a mesh group may have it from outside. Further packets come by the tree.
+	carried bool
+	place   int32 // in the group
 }
 
 func placeOf(f *flow) *int32 { return &f.place }
@@ -287,6 +290,9 @@ func (f *flow) remote() *sa {
 
 // tell tells pimsm whether the source is active, if it differs from what it was last told, and hands it a packet.
 func (f *flow) tell(packet []byte) {
+	if f.carried {
+		packet = nil
+	}
 	s := f.remote()
 	active := f.g.wanted && s != nil
 	if active == f.told && (packet == nil || !active) {
@@ -296,6 +302,7 @@ func (f *flow) tell(packet []byte) {
 	e := engine.RemoteSource{Key: f.key.key(), Active: active}
 	if active {
 		e.RP, e.Packet = s.rp.addr, packet
+		f.carried = f.carried || packet != nil
 	}
 	f.m.emit(e)
 }
