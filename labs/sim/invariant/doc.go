@@ -11,6 +11,7 @@
 //
 //   - unknown: every router that speaks MSDP knows of every active source once, three seconds after its first packet and on
 //   - flood: no message comes more often than it is sent, or from two peers; loop: none goes round
+//   - first packet: members in other domains get the first packet of a new source, once
 //
 // and of the Bootstrap Router mechanism (bsr.go):
 //

@@ -16,6 +16,7 @@ import (
 //   - flood: a message comes once in an SA-Advertisement-Period over a connection, is taken from one peer, and one that came
 //     from a member of a mesh group does not go on to another
 //   - loop: whoever tells of a source has it from someone nearer to its RP
+//   - first packet: members in other domains get the first packet of a new source, once
 
 const (
 	advertised = 60 * time.Second          // SA-Advertisement-Period
@@ -33,13 +34,43 @@ func (n *Network) playDomains() []step {
 		return append(found, n.interdomain()...)
 	}
 	news := step{"just after a new source", func() []Violation {
+		before := len(n.Sources)
+		n.ForgetHops()
 		n.send()
-		n.Run(soon)
-		return n.unknown(once)
+		var found []Violation
+		if len(n.Sources) > before {
+			src := n.Sources[before]
+			src.SetTraced(true)
+			n.Run(soon)
+			src.SetTraced(false)
+			found = n.first(src)
+		} else { // one that was silent for a while
+			n.Run(soon)
+		}
+		n.ForgetHops()
+		return append(found, n.unknown(once)...)
 	}}
 	failure := steps[2].do
 	steps[2].do = func() []Violation { return append(failure(), n.unknown(atLeastOnce)...) }
 	return slices.Insert(steps, 2, news)
+}
+
+// first checks that the first packet of a new source comes to every member in other domains once, in the message that tells of
+// the source.
+func (n *Network) first(src *sim.Source) []Violation {
+	w := walk{sim: n.Sim, hops: n.Hops()}
+	got := make(map[*sim.Member]int)
+	for _, d := range n.Deliveries() {
+		if d.Seq == 1 {
+			got[d.Member]++
+		}
+	}
+	for _, m := range n.members() {
+		if m.Group == src.Key().Group && m.Wants(src.Key().Source) && n.domainOf(m.Host().Node()) != n.domainOf(src.Node()) && got[m] != 1 {
+			w.add("first packet", "%s gets the first packet of %v from %s %d times", m.Host().Node().Name(), src.Key(), src.Node().Name(), got[m])
+		}
+	}
+	return w.found
 }
 
 // flows returns the active sources of which MSDP tells, and the domain of each.
