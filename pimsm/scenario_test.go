@@ -15,6 +15,7 @@ import (
 
 	"grove/internal/engine"
 	"grove/internal/ip"
+	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/neighbor"
 	"grove/internal/pim/wire"
 	"grove/pimsm"
@@ -28,6 +29,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	family 4|6                          before anything else
 //	config rp A [PREFIX] | anycast A MEMBER... | spt never | spt threshold KBPS | ssm PREFIX | accept SOURCES GROUPS | msdp on|off |
 //	       autorp off|listen|candidate A PREFIX...|agent A | go
+//	config bsr on|off | bsr candidate A [prio N] [hash N] [zones PREFIX,...] | bsr rp A [PREFIX,...] | bsr unicast | bsr border IF |
+//	config bsr boundary IF PREFIX | bsr accept PREFIX       RFC 5059; see bootstrap_test.go
 //	iface NAME PREFIX... [p2p] [mtu N] [nopim] [other] [prio N] [delay D]   a new or changed interface; delay:
 //	                                    Triggered_Hello_Delay; other: it is another protocol's
 //	down NAME | gone NAME
@@ -43,12 +46,14 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	register FROM TO S G [null] [ttl N] [id N]
 //	stop FROM S|* G                       a Register-Stop
 //	installed S G
+//	bsm IF FROM BSR [prio N] [hash N] [tag N] [nofwd] [to A] RANGE RP... RANGE RP...     a Bootstrap message
+//	adv FROM TO RP [prio N] [hold D] RANGE...               a Candidate-RP-Advertisement
 //	alert join|prune [[S] G]              what other protocols want; without a group: of (*,*)
 //	owner pimsm|pimdm S G                 the owner of an entry changed
 //	remote S G RP [ttl N] [id N] | noremote S G RP     msdp tells of a source of another domain, with a packet
 //	autorp announce|discover IF FROM RP PREFIX... [port N] [damaged]    a message of Auto-RP
 //	wait D                                time passes
-//	show entries|joins|rp|counts|neighbors|interfaces [ARG]
+//	show entries|joins|rp|mappings|bsr|counts|neighbors|interfaces [ARG]
 //	quiet on|off                          print no transitions
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -123,6 +128,7 @@ type world struct {
 	paths  map[netip.Addr]engine.Path
 	track  map[netip.Addr]bool
 	quiet  bool
+	tag    int  // of the next Bootstrap message
 	ticks  bool // print the time of what timers do
 	log    []string
 	all    []engine.Effect // of the last command, for Go tests
@@ -261,6 +267,10 @@ func (w *world) do(f []string) error {
 		w.event(e)
 	case "autorp":
 		return w.autorp(args)
+	case "bsm":
+		return w.bootstrap(args)
+	case "adv":
+		return w.advertisement(args)
 	case "wait":
 		d, err := time.ParseDuration(args[0])
 		w.wait(d)
@@ -306,6 +316,8 @@ func (w *world) configure(f []string) error {
 		}
 	case "autorp":
 		return w.configAutoRP(f[1:])
+	case "bsr":
+		return w.configureBSR(f[1:])
 	case "msdp":
 		w.cfg.MSDP = f[1] == "on"
 	case "ssm":
@@ -765,6 +777,10 @@ func (w *world) describeSend(e engine.Send) string {
 			return head + " Register " + err.Error()
 		}
 		return fmt.Sprintf("%s Register (%v,%v) ttl %d id %d len %d", head, s, g, p.TTL, p.ID, len(m.Packet))
+	case *wire.Bootstrap:
+		return head + " " + bootstrapWords(m)
+	case *wire.CandidateRPAdv:
+		return head + " " + advertisementWords(m)
 	case *wire.RegisterStop:
 		return fmt.Sprintf("%s Register-Stop (%v,%v)", head, m.Source, m.Group.Addr)
 	}
@@ -819,6 +835,19 @@ func (w *world) describeAnswer(e engine.Answer) string {
 			}
 			lines = append(lines, s)
 		}
+	case []pimsm.MappingShow:
+		for _, x := range v {
+			s := fmt.Sprintf("%v %v %s prio %d hash %d", x.Groups, x.RP, x.Origin, x.Priority, x.HashMaskLen)
+			if x.Bidir {
+				s += " BIDIR"
+			}
+			if x.Chosen {
+				s += " chosen"
+			}
+			lines = append(lines, s)
+		}
+	case bootstrap.Show:
+		lines = bsrWords(v)
 	case map[string]uint64:
 		for k, n := range engine.Sorted(v) {
 			lines = append(lines, fmt.Sprintf("%s: %d", k, n))
