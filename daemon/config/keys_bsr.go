@@ -85,7 +85,7 @@ func bsrCandidateKeys(f engine.Family) []key[bootstrap.Candidate] {
 		{
 			name: "zones", takes: "a list of prefixes of groups", def: "none",
 			doc: "Scope zones that it is a candidate for, besides the whole domain. The border of a zone is multicast.boundary of interfaces." +
-				map[engine.Family]string{engine.IPv6: " The zone of a scope s is ff0s::/16."}[f],
+				map[engine.Family]string{engine.IPv6: " The zone of a scope s is ff0s::/16. Packets stop only where each ff0s::/16, ff1s::/16 ... that is used is a boundary."}[f],
 			read: func(r *reader, n ast.Node, v *conf) {
 				for _, e := range r.sequence(n, "prefixes of groups") {
 					p, ok := r.groups(e, "zones", f)

@@ -33,6 +33,8 @@ var ipv4Only = map[string]string{
 	"dvmrp-boundary":     "DVMRP is a protocol of IPv4",
 	"dense-threshold":    "Linux has no TTL thresholds in IPv6",
 	"address-changed":    "IPv6 neighbors know each other by link-local addresses, which stay",
+	"bsr-zones":          "a scope of IPv6 is no prefix of groups: bsr-zones-ipv6",
+	"bsr-zones-ipv6":     "it is written in IPv6",
 	"tunnel":             "tunnels carry IPv4",
 	"register-mtu":       "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
 }
