@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"grove/internal/engine"
+	"grove/internal/pim/wire"
 )
 
 // quiescent is longer than all that a change may take: a BSR dies (BS_Timeout), another is elected (BS_Rand_Override), an RP is
@@ -37,13 +38,13 @@ func slowBest(routers map[*router]bool, scope netip.Prefix) *router {
 
 // randomNetwork is two clusters of routers that one link joins, which may be the border of a scope: so the zones on both sides
 // are convex, as section 1.3 demands.
-func randomNetwork(t *testing.T, seed uint64) (n *network, scope netip.Prefix) {
+func randomNetwork(t reporter, seed uint64) (n *network, scope netip.Prefix) {
 	family := engine.IPv4
 	if seed%3 == 2 {
 		family = engine.IPv6
 	}
 	n = newNetwork(t, family, seed)
-	n.slow = n.rng.IntN(2) == 0
+	n.slow, n.small = n.rng.IntN(2) == 0, n.rng.IntN(3) == 0
 	if n.rng.IntN(2) == 0 {
 		scope = netip.MustParsePrefix("239.0.0.0/8")
 		if family == engine.IPv6 {
@@ -154,7 +155,7 @@ func slowRPSet(candidates map[*router]bool, bsr *router, scope netip.Prefix, sco
 }
 
 // checkQuiescent compares what all routers know with what the rules say of the network as it is.
-func checkQuiescent(t *testing.T, n *network, scope netip.Prefix) {
+func checkQuiescent(t reporter, n *network, scope netip.Prefix) {
 	t.Helper()
 	inside := func(l *link) bool { return !slices.Contains(l.boundaries, scope) }
 	scopes := []netip.Prefix{}
@@ -215,7 +216,7 @@ func checkQuiescent(t *testing.T, n *network, scope netip.Prefix) {
 }
 
 // checkInvariants holds at any time on any router.
-func (r *router) checkInvariants(t *testing.T) {
+func (r *router) checkInvariants(t reporter) {
 	t.Helper()
 	timers, tracked := 0, map[netip.Addr]int{}
 	count := func(x *engine.Timer) bool {
@@ -317,6 +318,47 @@ func (n *network) trouble() {
 	n.run(time.Duration(n.rng.IntN(60)) * time.Second)
 }
 
+// play starts a random network, lets things happen to it, and checks it three times.
+func play(t reporter, seed uint64, plant func(*network)) {
+	n, scope := randomNetwork(t, seed)
+	if plant != nil {
+		plant(n)
+	}
+	for _, r := range n.routers {
+		n.startRouter(r)
+		n.run(time.Duration(n.rng.IntN(40)) * time.Second)
+	}
+	n.run(quiescent)
+	checkQuiescent(t, n, scope)
+	for _, l := range n.links {
+		l.loss = float64(n.rng.IntN(2)) * 0.3
+	}
+	for range 5 + n.rng.IntN(10) {
+		n.trouble()
+	}
+	for _, l := range n.links {
+		l.loss = 0
+	}
+	n.run(quiescent)
+	checkQuiescent(t, n, scope)
+	for _, l := range n.links {
+		n.setUp(l, true)
+	}
+	for _, r := range n.routers {
+		if !r.up {
+			n.startRouter(r)
+		}
+	}
+	n.run(quiescent)
+	checkQuiescent(t, n, scope)
+	for _, r := range n.routers {
+		r.b.Stop(n.now)
+		if r.timers.Len() > 0 || len(r.tracked) > 0 || len(r.told) > 0 {
+			t.Errorf("%v after its end: %d timers, tracked %v, mappings %v", r, r.timers.Len(), r.tracked, r.told)
+		}
+	}
+}
+
 // TestElection: whatever the weights, the topology, the times of start, losses, partitions and restarts, when all has come to
 // rest every router of a partition has the BSR with the highest weight of all candidates there, and its RP-Set; so there is one
 // Elected-BSR of each zone (section 3.1).
@@ -326,42 +368,133 @@ func TestElection(t *testing.T) {
 		seeds = 60
 	}
 	for seed := range seeds {
-		n, scope := randomNetwork(t, seed)
-		for _, r := range n.routers {
-			n.startRouter(r)
-			n.run(time.Duration(n.rng.IntN(40)) * time.Second)
-		}
-		n.run(quiescent)
-		checkQuiescent(t, n, scope)
-		for _, l := range n.links {
-			l.loss = float64(n.rng.IntN(2)) * 0.3
-		}
-		for range 5 + n.rng.IntN(10) {
-			n.trouble()
-		}
-		for _, l := range n.links {
-			l.loss = 0
-		}
-		n.run(quiescent)
-		checkQuiescent(t, n, scope)
-		for _, l := range n.links {
-			n.setUp(l, true)
-		}
-		for _, r := range n.routers {
-			if !r.up {
-				n.startRouter(r)
-			}
-		}
-		n.run(quiescent)
-		checkQuiescent(t, n, scope)
-		for _, r := range n.routers {
-			r.b.Stop(n.now)
-			if r.timers.Len() > 0 || len(r.tracked) > 0 || len(r.told) > 0 {
-				t.Errorf("%v after its end: %d timers, tracked %v, mappings %v", r, r.timers.Len(), r.tracked, r.told)
-			}
-		}
+		play(t, seed, nil)
 		if t.Failed() {
-			t.Fatalf("seed %d, %v", seed, n.family)
+			t.Fatalf("seed %d", seed)
 		}
+	}
+}
+
+// finder is a reporter that wants a fault.
+type finder struct{ first string }
+
+func (f *finder) Helper() {}
+
+func (f *finder) Errorf(format string, args ...any) {
+	if f.first == "" {
+		f.first = fmt.Sprintf(format, args...)
+	}
+}
+
+// found ends the play of a network whose fault is found.
+type found struct{}
+
+func (f *finder) Fatal(args ...any) {
+	f.Errorf("%s", fmt.Sprint(args...))
+	panic(found{})
+}
+
+func (f *finder) Fatalf(format string, args ...any) {
+	f.Errorf(format, args...)
+	panic(found{})
+}
+
+// finds says what is wrong in the network of a seed with a planted fault.
+func finds(seed uint64, plant func(*network)) string {
+	f := new(finder)
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != (found{}) {
+				panic(p)
+			}
+		}()
+		play(f, seed, plant)
+	}()
+	return f.first
+}
+
+// TestPlantedFaults: faults of all routers of a network, each of which TestElection would find on some of its networks.
+func TestPlantedFaults(t *testing.T) {
+	edit := func(edit func(*wire.Bootstrap)) func(*network) {
+		return func(n *network) { n.heard = edit }
+	}
+	for _, fault := range []struct {
+		name  string
+		plant func(*network)
+	}{
+		{"no RPF check", func(n *network) {
+			n.maxEvents = 20_000
+			n.tamper = func(e *Env) { e.WhenPathKnown = func(_ netip.Addr, f func(netip.Addr)) { f(n.lastSource) } }
+		}},
+		{"the weight is compared the wrong way", edit(func(m *wire.Bootstrap) { m.Priority = 255 - m.Priority })},
+		{"the address is no part of the weight", func(n *network) {
+			// Of two with one priority the first to be heard stays.
+			n.heard = func(m *wire.Bootstrap) {
+				if n.first == nil {
+					n.first = map[uint8]netip.Addr{}
+				}
+				if a, ok := n.first[m.Priority]; ok && a != m.BSR && m.Priority > 0 {
+					m.Priority--
+				} else {
+					n.first[m.Priority] = m.BSR
+				}
+			}
+		}},
+		{"fragments are applied though there is more of their ranges", func(n *network) {
+			n.small = true
+			n.heard = func(m *wire.Bootstrap) {
+				for i := range m.Ranges {
+					m.Ranges[i].RPCount = uint8(len(m.Ranges[i].RPs))
+				}
+			}
+		}},
+		{"no-forward messages are forwarded", func(n *network) {
+			exempt := false // from the RPF check, as they are
+			n.heard = func(m *wire.Bootstrap) { exempt, m.NoForward = m.NoForward, false }
+			n.tamper = func(e *Env) {
+				known := e.WhenPathKnown
+				e.WhenPathKnown = func(a netip.Addr, f func(netip.Addr)) {
+					if exempt {
+						f(n.lastSource)
+					} else {
+						known(a, f)
+					}
+				}
+			}
+		}},
+		{"messages are not forwarded", func(n *network) {
+			n.tamper = func(e *Env) {
+				multicast := e.Multicast
+				e.Multicast = func(i engine.IfID, m *wire.Bootstrap) {
+					if m.NoForward || e.Local(m.BSR) {
+						multicast(i, m)
+					}
+				}
+			}
+		}},
+		{"the border of a scope does not hold", func(n *network) { n.noBorders = true }},
+		{"RPs with holdtime 0 stay", edit(func(m *wire.Bootstrap) {
+			for _, r := range m.Ranges {
+				for i := range r.RPs {
+					r.RPs[i].Holdtime = 65535 * time.Second
+				}
+			}
+		})},
+		{"the hash mask length is lost", edit(func(m *wire.Bootstrap) { m.HashMaskLen = 30 })},
+		{"the Zone bit is lost", edit(func(m *wire.Bootstrap) {
+			for i := range m.Ranges {
+				m.Ranges[i].Group.Zone = false
+			}
+		})},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			for seed := range uint64(60) {
+				if what := finds(seed, fault.plant); what != "" {
+					t.Logf("seed %d: %s", seed, what)
+					return
+				}
+			}
+			t.Error("it is not found in 60 networks")
+		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"testing"
 	"time"
 
 	"grove/internal/engine"
@@ -16,7 +15,7 @@ import (
 // mechanism is done here in the simplest way: who is on a link is a neighbor at once, and the DR is the highest of them; paths
 // are the shortest. Messages are encoded and parsed, so that nobody has another's memory.
 type network struct {
-	t       *testing.T
+	t       reporter
 	family  engine.Family
 	rng     *rand.Rand
 	start   time.Time
@@ -27,8 +26,27 @@ type network struct {
 	order   int
 	// slow has answers of the MRIB come later.
 	slow bool
+	// tamper changes what a router of the network does: see TestPlantedFaults.
+	tamper    func(*Env)
+	heard     func(*wire.Bootstrap) // edits what a router hears
+	first     map[uint8]netip.Addr
+	small     bool // links are so narrow that ranges are divided
+	noForward bool // the message that is being received may not be handed on
+	// noBorders says that nobody minds boundaries.
+	noBorders bool
+	// lastSource is where the message came from that is being received.
+	lastSource netip.Addr
+	maxEvents  int // that may wait; more are messages without end
 	// deny says that a message does not arrive; nil: all do.
 	deny func(from, to *router, m wire.Message) bool
+}
+
+// reporter is what a network tells of faults: a test, or one that looks whether planted faults are found.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
 }
 
 type event struct {
@@ -81,9 +99,9 @@ type advSent struct {
 	m        *wire.CandidateRPAdv
 }
 
-func newNetwork(t *testing.T, f engine.Family, seed uint64) *network {
+func newNetwork(t reporter, f engine.Family, seed uint64) *network {
 	start := time.Unix(1_000_000, 0)
-	return &network{t: t, family: f, rng: rand.New(rand.NewPCG(seed, 5059)), start: start, now: start}
+	return &network{t: t, family: f, rng: rand.New(rand.NewPCG(seed, 5059)), start: start, now: start, maxEvents: 100_000}
 }
 
 // addRouter adds a router that is not started yet.
@@ -153,7 +171,7 @@ func (n *network) run(d time.Duration) {
 			due.timers.Fire(n.now)
 			continue
 		}
-		if len(n.events) > 100_000 {
+		if len(n.events) > n.maxEvents {
 			n.t.Fatal("messages without end")
 		}
 		e := n.events[0]
@@ -178,7 +196,11 @@ func (n *network) startRouter(r *router) {
 	r.up = true
 	r.timers, r.counts = new(engine.Timers), new(engine.Counts)
 	r.told, r.tracked = nil, make(map[netip.Addr]int)
-	r.b = New(r.env(), r.cfg, n.now)
+	env := r.env()
+	if n.tamper != nil {
+		n.tamper(&env)
+	}
+	r.b = New(env, r.cfg, n.now)
 	n.changed()
 	for _, l := range n.links {
 		if slices.Contains(l.routers, r) {
@@ -243,7 +265,15 @@ func (n *network) prime(l *link, fresh *router) {
 }
 
 func (r *router) iface(l *link) Interface {
-	return Interface{ID: l.id, MTU: l.mtu, Neighbors: len(l.reached(r)), Border: l.border[r], Boundaries: l.boundaries}
+	mtu := l.mtu
+	if n := r.n; n.small {
+		mtu = 100
+	}
+	i := Interface{ID: l.id, MTU: mtu, Neighbors: len(l.reached(r)), Border: l.border[r], Boundaries: l.boundaries}
+	if r.n.noBorders {
+		i.Boundaries = nil
+	}
+	return i
 }
 
 func (r *router) local(a netip.Addr) bool {
@@ -276,6 +306,9 @@ func (r *router) env() Env {
 		},
 		Local: r.local,
 		Multicast: func(i engine.IfID, m *wire.Bootstrap) {
+			if n.noForward {
+				n.t.Errorf("%v hands on a no-forward message: %+v", r, m)
+			}
 			r.sent = append(r.sent, sending{at: n.now, i: i, m: m})
 			l := n.links[i-1]
 			for _, o := range l.reached(r) {
@@ -348,7 +381,14 @@ func (n *network) deliver(l *link, from, to *router, dst netip.Addr, m *wire.Boo
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		to.b.Receive(n.now, to.iface(l), src, dst, slices.Contains(l.reached(to), from), parsed.(*wire.Bootstrap))
+		m := parsed.(*wire.Bootstrap)
+		n.noForward = m.NoForward
+		defer func() { n.noForward = false }()
+		if n.heard != nil {
+			n.heard(m)
+		}
+		n.lastSource = src
+		to.b.Receive(n.now, to.iface(l), src, dst, slices.Contains(l.reached(to), from), m)
 	})
 }
 
