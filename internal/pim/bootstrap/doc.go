@@ -29,6 +29,11 @@
 //   - A group range is a BIDIR one or one of sparse mode. Where C-RPs offer both, BIDIR ones alone are announced (section 3.3).
 //   - The RP-Set holds all C-RPs that were accepted: there is no policy that picks among them but the list of those that are
 //     accepted at all, and the bounds.
+//   - What C-RPs offered to the BSR of a scope is forgotten when that is another. The BSR of the domain, if we are that, does not
+//     announce it instead: on the other side of the border nobody may use it. C-RPs tell the new BSR.
+//   - An empty message changes neither mappings nor the hash mask length, as section 3.1.5 says; but it is the last message of its
+//     BSR, which new neighbors are given. Otherwise they would be given that of the BSR before.
+//   - "Any previous BSM for this scope has been accepted" (section 3.1.3) does not mean another fragment of the same message.
 //
 // # Known gaps
 //
