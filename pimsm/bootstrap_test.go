@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"grove/internal/engine"
 	"grove/internal/pim/bootstrap"
 	"grove/internal/pim/wire"
+	"grove/pimsm"
 )
 
 // The commands of scenario scripts for the Bootstrap mechanism, RFC 5059. A RANGE is a prefix, with a Z before it for the Zone bit
@@ -204,4 +206,26 @@ func bsrWords(s bootstrap.Show) (lines []string) {
 		lines = append(lines, fmt.Sprintf("candidate %v for %v prio %d expires %v", o.RP, o.Groups, o.Priority, o.Expires.Round(time.Millisecond)))
 	}
 	return lines
+}
+
+// showMappings says the mappings, or those that match a group, with the chosen one first.
+func (w *world) showMappings(f []string) {
+	w.event(engine.Query{ID: 1, What: "mappings", Arg: strings.Join(f, "")})
+	w.log = nil
+	for _, e := range w.all {
+		a, ok := e.(engine.Answer)
+		if !ok {
+			continue
+		}
+		for _, x := range a.Value.([]pimsm.MappingShow) {
+			s := fmt.Sprintf("%v %v %s prio %d hash %d", x.Groups, x.RP, x.Origin, x.Priority, x.HashMaskLen)
+			if x.Bidir {
+				s += " BIDIR"
+			}
+			if x.Chosen {
+				s += " chosen"
+			}
+			w.say(s)
+		}
+	}
 }

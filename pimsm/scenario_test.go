@@ -53,7 +53,8 @@ var update = flag.Bool("update", false, "rewrite the golden files of the scenari
 //	remote S G RP [ttl N] [id N] | noremote S G RP     msdp tells of a source of another domain, with a packet
 //	autorp announce|discover IF FROM RP PREFIX... [port N] [damaged]    a message of Auto-RP
 //	wait D                                time passes
-//	show entries|joins|rp|mappings|bsr|counts|neighbors|interfaces [ARG]
+//	show entries|joins|rp|bsr|counts|neighbors|interfaces [ARG]
+//	mappings [G]                          the Group-to-RP mappings, in short
 //	quiet on|off                          print no transitions
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
@@ -267,6 +268,8 @@ func (w *world) do(f []string) error {
 		w.event(e)
 	case "autorp":
 		return w.autorp(args)
+	case "mappings":
+		w.showMappings(args)
 	case "bsm":
 		return w.bootstrap(args)
 	case "adv":
@@ -832,17 +835,6 @@ func (w *world) describeAnswer(e engine.Answer) string {
 			}
 			if x.AssertWinner.IsValid() {
 				s += fmt.Sprintf(" %s %v at %v", x.Assert, x.AssertMetric, x.AssertExpires)
-			}
-			lines = append(lines, s)
-		}
-	case []pimsm.MappingShow:
-		for _, x := range v {
-			s := fmt.Sprintf("%v %v %s prio %d hash %d", x.Groups, x.RP, x.Origin, x.Priority, x.HashMaskLen)
-			if x.Bidir {
-				s += " BIDIR"
-			}
-			if x.Chosen {
-				s += " chosen"
 			}
 			lines = append(lines, s)
 		}
