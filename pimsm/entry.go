@@ -257,7 +257,8 @@ func (s *source) update() {
 // idle says that no state is left but what would be so without the entry.
 func (s *source) idle() bool {
 	return len(s.oifs) == 0 && s.up.state == NotJoined && s.register == nil && s.decap == nil && s.msdp == nil &&
-		!s.kat.Running() && !s.flow.Running() && (s.rpt.ot == nil || !s.rpt.ot.Running()) && s.rpf.known
+		!s.kat.Running() && !s.flow.Running() && (s.rpt.ot == nil || !s.rpt.ot.Running()) && s.rpf.known &&
+		s.rpf.waiting == nil
 }
 
 func (s *source) remove() {

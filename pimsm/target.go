@@ -139,10 +139,14 @@ func (m *Machine) path(p engine.Path) {
 		t.touch()
 		m.memberMoved(t)
 	}
-	if waiting := t.waiting; waiting != nil {
-		t.waiting = nil
-		for _, f := range *waiting {
+	if t.waiting != nil {
+		// What the first of them does may have other flows of the source looked at: those that still wait are not idle.
+		for _, f := range *t.waiting {
 			f()
+		}
+		t.waiting = nil
+		for _, s := range t.sources.All {
+			m.touchSource(s)
 		}
 	}
 	for _, s := range t.sources.All {
