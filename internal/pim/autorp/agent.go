@@ -207,8 +207,9 @@ func (g *agent) discover(now time.Time) {
 }
 
 // hear takes what another agent says: an agent "suppresses the sending of its own RP-mapping packets if it hears RP-mapping packets
-// originated from another RP-mapping agent with a higher IP address". The draft does not say for how long: while the other's are
-// valid or, if they are without end, for three intervals.
+// originated from another RP-mapping agent with a higher IP address". The draft does not say for how long: for five sixths of the time
+// that the other's are valid (if they are without end, of three intervals). So two of them may get lost, and if the other is gone
+// what it said is replaced before it is forgotten.
 func (g *agent) hear(now time.Time, src netip.Addr, m *wire.Message) {
 	if !g.send.Running() && !g.silent.Running() || !g.cfg.Address.Less(src) {
 		return
@@ -217,6 +218,7 @@ func (g *agent) hear(now time.Time, src netip.Addr, m *wire.Message) {
 	if wait == 0 {
 		wait = 3 * g.cfg.Interval
 	}
+	wait -= wait / 6
 	if g.send.Running() {
 		g.a.env.Timers.Stop(&g.send)
 		g.become("sending", "silent", "hear of the mapping agent "+src.String())

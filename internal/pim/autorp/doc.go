@@ -28,6 +28,8 @@
 //
 //   - Agents that do not hear each other, because their scopes differ, may say different things. A listener keeps what each says, and
 //     of one range of groups believes the agent with the highest address, as the agents themselves would.
+//   - An agent that hears one with a higher address is silent for five sixths of the holdtime of what it heard: it speaks again before
+//     what the other said is forgotten.
 //   - What has a holdtime of 0 never times out. If another agent speaks of the same range, and the first one has not for three
 //     times a minute, the other is believed.
 //   - No announcement takes another back: an RP that a candidate is no more goes when the holdtime of what it last said is over.
