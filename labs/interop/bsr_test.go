@@ -10,6 +10,7 @@ import (
 	grovev1 "grove/daemon/api/grove/v1"
 	"grove/labs/interop/frr"
 	"grove/labs/interop/pimd"
+	"grove/labs/netns"
 	"grove/labs/script"
 )
 
@@ -216,8 +217,8 @@ func TestBSRWithPimd(t *testing.T) {
 			texts := []string{
 				"BSR1", c.bsr1, "PREFERENCE1", c.preference1, "PREFERENCE2", c.preference2, "RP1", c.rp1, "RP2", c.rp2,
 			}
-			pimds := map[string]*pimd.Router{"r2": pimd.New(t, dir+"/r2.pimd", texts...)}
-			l := startPeers(t, topology(t, dir, c.lab), replaced(t, dir, texts), nil, pimds)
+			pimds := map[string]netns.Program{"r2": pimd.New(t, dir+"/r2.pimd", texts...)}
+			l := startPrograms(t, topology(t, dir, c.lab), replaced(t, dir, texts), pimds)
 			ofGrove, ofPimd := grove+" for 224.0.0.0/4, priority "+c.rp1, other+" for 224.0.0.0/4, priority "+c.rp2
 			l.playPimd(c.bsr, c.rp, []string{ofPimd, ofGrove})
 			if c.rp == other {

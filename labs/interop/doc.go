@@ -8,7 +8,7 @@
 //     there
 //   - mbgp_test.go: multicast routes (BGP SAFI 2), with another grove, FRR and BIRD
 //   - msdp_test.go: domains of grove and FRR joined by MSDP, two of them, a mesh group of three, and RPs
-//     that die and come back
+//     that die and come back; an exchange with BIRD as its route server
 //   - bsr_test.go: the Bootstrap mechanism beside FRR, which listens, and pimd, which is a candidate as well
 //   - mrinfo_test.go: grove mrinfo, and the answers to it
 //   - lab_test.go: a lab under test

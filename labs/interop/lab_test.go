@@ -47,10 +47,15 @@ func start(t *testing.T, topo *script.Topology, dir string, peers map[string]*fr
 
 func startFS(t *testing.T, topo *script.Topology, dir fs.FS, peers map[string]*frr.Router) *lab {
 	t.Helper()
-	return startPeers(t, topo, dir, peers, nil)
+	programs := map[string]netns.Program{}
+	for node, peer := range peers {
+		programs[node] = peer
+	}
+	return startPrograms(t, topo, dir, programs)
 }
 
-func startPeers(t *testing.T, topo *script.Topology, dir fs.FS, frrs map[string]*frr.Router, pimds map[string]*pimd.Router) *lab {
+// startPrograms is startFS, with any programs in place of groved.
+func startPrograms(t *testing.T, topo *script.Topology, dir fs.FS, programs map[string]netns.Program) *lab {
 	t.Helper()
 	testneed.Root(t)
 	for _, tool := range []string{"ip", "ethtool", "tshark"} {
@@ -61,29 +66,26 @@ func startPeers(t *testing.T, topo *script.Topology, dir fs.FS, frrs map[string]
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs, foreign := map[string]netns.Program{}, map[string]bool{}
-	add := func(node string, peer interface {
-		netns.Program
-		Addresses() []string
-	}) {
-		programs[node] = peer
-		for _, a := range peer.Addresses() {
-			foreign[a] = true
+	l := &lab{t: t, frr: map[string]*frr.Router{}, pimd: map[string]*pimd.Router{}, capture: capture.Name(), foreign: map[string]bool{}}
+	for node, program := range programs {
+		switch p := program.(type) {
+		case *frr.Router:
+			l.frr[node] = p
+		case *pimd.Router:
+			l.pimd[node] = p
+		}
+		if p, ok := program.(interface{ Addresses() []string }); ok {
+			for _, a := range p.Addresses() {
+				l.foreign[a] = true
+			}
 		}
 	}
-	for node, peer := range frrs {
-		add(node, peer)
-	}
-	for node, peer := range pimds {
-		add(node, peer)
-	}
-	e, err := netns.New(t.Context(), dir, topo, netns.Options{
+	l.Engine, err = netns.New(t.Context(), dir, topo, netns.Options{
 		Groved: testneed.Groved(t), RunDir: t.TempDir(), Programs: programs, Capture: capture,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{Engine: e, t: t, frr: frrs, pimd: pimds, capture: capture.Name(), foreign: foreign}
 	t.Cleanup(func() {
 		if !l.closed {
 			l.finish()

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -13,8 +14,10 @@ import (
 	"time"
 
 	grovev1 "grove/daemon/api/grove/v1"
+	"grove/labs/interop/bird"
 	"grove/labs/interop/frr"
 	"grove/labs/judge"
+	"grove/labs/netns"
 	"grove/labs/script"
 )
 
@@ -605,4 +608,141 @@ func TestMSDPKilled(t *testing.T) {
 		return know()
 	})
 	goesOn("with grove again")
+}
+
+// routeServer is BIRD as a program of a lab.
+type routeServer struct {
+	*bird.Router
+	address string // on eth1, of /24
+	dir     string
+}
+
+// Start implements netns.Program.
+func (r *routeServer) Start(_ context.Context, dir string) error {
+	r.dir = dir
+	for _, args := range [][]string{{"addr", "add", r.address + "/24", "dev", "eth1"}, {"link", "set", "eth1", "up"}, {"link", "set", "lo", "up"}} {
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			return fmt.Errorf("ip %v: %w: %s", args, err, out)
+		}
+	}
+	return r.Router.Start(dir)
+}
+
+// Addresses returns its address.
+func (r *routeServer) Addresses() []string { return []string{r.address} }
+
+// Stop implements netns.Program.
+func (r *routeServer) Stop() error {
+	r.Router.Stop()
+	return nil
+}
+
+// TestMSDPAtExchange: two domains meet at an exchange, where BIRD hands their multicast routes on (a route server, RFC 7947). RPF,
+// peer-RPF and the data follow these routes. They are peers of MSDP by the addresses of both links, and take each other's
+// Source-Actives of the one that is the next hop only. BIRD is killed: all of it goes the unicast way; BIRD is back: and back again.
+func TestMSDPAtExchange(t *testing.T) {
+	t.Parallel()
+	const dir = "testdata/exchange"
+	const rpA, rpB, sourceA, sourceB = "198.51.100.254", "203.0.113.254", "198.51.100.10", "203.0.113.10"
+	server := &routeServer{Router: bird.New(t, dir+"/bird.conf"), address: "10.0.12.9"}
+	l := startPrograms(t, topology(t, dir, "interop-exchange"), os.DirFS(dir), map[string]netns.Program{"bird": server})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(server.Log())
+		}
+	})
+	// way says which link all of it takes: "eth1", "eth2", or what is not alike.
+	way := func() string {
+		type side struct{ node, rp, source, group, other string }
+		var all []string
+		for _, s := range []side{{"a", rpB, sourceB, groupB, "2"}, {"b", rpA, sourceA, groupA, "1"}} {
+			rpf := ask(l, l.Client(s.node).GetMSDPRPF, &grovev1.GetMSDPRPFRequest{Rp: s.rp})
+			peer := map[string]string{"10.0.12." + s.other: "eth1", "10.0.21." + s.other: "eth2"}[rpf.RpfPeer]
+			_, rest, _ := strings.Cut(l.rpf(s.node, s.source), " on ")
+			link, _, _ := strings.Cut(rest, " ")
+			in := l.mroute(s.node, s.source, s.group).GetIncomingInterface()
+			all = append(all, "peer-RPF "+peer, "RPF "+link, "data "+in)
+		}
+		for _, link := range []string{"eth1", "eth2"} {
+			if differ(slices.Compact(slices.Sorted(slices.Values(all))), []string{"RPF " + link, "data " + link, "peer-RPF " + link}) == "" {
+				return link
+			}
+		}
+		return fmt.Sprint(all)
+	}
+	l.until(20*time.Second, "all are neighbors and peers", func() string {
+		for node, other := range map[string]string{"a": "2", "b": "1"} {
+			if n := len(l.pimNeighbors(node)); n != 2 {
+				return fmt.Sprintf("%s has %d neighbors", node, n)
+			}
+			for _, link := range []string{"12", "21"} {
+				if s := l.msdpPeer(node, "10.0."+link+"."+other).State; s != "ESTABLISHED" {
+					return fmt.Sprintf("%s: its peer at %s is %s", node, link, s)
+				}
+			}
+		}
+		return ""
+	})
+	l.until(20*time.Second, "BIRD has handed the routes on", func() string {
+		return differ([]string{l.rpf("a", sourceB), l.rpf("b", sourceA)}, []string{"10.0.12.2 on eth1 by bgp", "10.0.12.1 on eth1 by bgp"})
+	})
+	if rule := ask(l, l.Client("a").GetMSDPRPF, &grovev1.GetMSDPRPFRequest{Rp: rpB}).Rule; !strings.HasPrefix(rule, "(ii)") {
+		t.Errorf("peer-RPF by rule %s, want (ii), the EBGP next hop", rule)
+	}
+	links := map[string]*sniffer{"eth1": l.sniff("a", "eth1"), "eth2": l.sniff("a", "eth2")}
+	flows := []struct{ source, from, to, group string }{{sourceA, "h1", "h2", groupA}, {sourceB, "h2", "h1", groupB}}
+	for _, f := range flows {
+		l.do(script.Action{Join: &script.Membership{Host: f.to, Group: addr(f.group)}})
+	}
+	for _, f := range flows {
+		l.do(script.Action{Send: &script.Send{Host: f.from, Group: addr(f.group), Rate: 100, TTL: 64, Size: 100}})
+	}
+	// settled waits until all takes one link, and looks on while 200 more packets of each source come, each once and by that link.
+	settled := func(when, link string) {
+		t.Helper()
+		l.until(20*time.Second, when+": RPF, peer-RPF and data are on "+link, func() string { return differ(way(), link) })
+		type seen struct {
+			script.Received
+			astray int
+		}
+		look := func(source, to, group string) seen {
+			other := map[string]string{"eth1": "eth2", "eth2": "eth1"}[link]
+			return seen{l.Received(to, addr(group)), links[other].count(source, group)}
+		}
+		for _, f := range flows { // what was underway when it changed has come
+			n := l.Received(f.to, addr(f.group)).Packets
+			l.until(10*time.Second, "packets come to "+f.to, func() string { return fewer(l.Received(f.to, addr(f.group)).Packets, n+50) })
+		}
+		begin := map[string]seen{}
+		for _, f := range flows {
+			begin[f.to] = look(f.source, f.to, f.group)
+		}
+		l.until(10*time.Second, "more come", func() string {
+			for _, f := range flows {
+				if s := fewer(l.Received(f.to, addr(f.group)).Packets, begin[f.to].Packets+200); s != "" {
+					return f.to + ": " + s
+				}
+			}
+			return ""
+		})
+		for _, f := range flows {
+			now, was := look(f.source, f.to, f.group), begin[f.to]
+			if now.Lost > was.Lost || now.Duplicates > was.Duplicates || now.astray > was.astray {
+				t.Errorf("%s: %d packets to %s lost, %d came twice, %d took the other link", when, now.Lost-was.Lost, f.to,
+					now.Duplicates-was.Duplicates, now.astray-was.astray)
+			}
+		}
+	}
+	settled("with BIRD", "eth1")
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	settled("without BIRD", "eth2")
+	if err := l.In("bird", func() error { return server.Router.Start(server.dir) }); err != nil {
+		t.Fatal(err)
+	}
+	settled("with BIRD again", "eth1")
+	for _, f := range flows {
+		t.Logf("to %s: %+v", f.to, l.Received(f.to, addr(f.group)))
+	}
 }
