@@ -49,8 +49,9 @@
 //     (RFC 4724, section 4.1).
 //   - A unicast route in the kernel whose next hop is not on a link has the way that the kernel had to it when the route came;
 //     it is not followed.
-//   - A groved that is killed leaves its unicast routes in the kernel. The next one replaces those that it learns again; the others
-//     stay.
+//   - A groved that is killed leaves its unicast routes in the kernel. The next one takes over those that it learns again and removes
+//     the others, after the restart time with graceful restart, at once without. It knows them by protocol bgp and metric 20: with
+//     install-unicast no other daemon may have such routes in the main table.
 //   - No link-local neighbors, no peer groups, dynamic neighbors, confederations, BFD, RPKI, add-path, extended or large
 //     communities in policies.
 //   - GoBGP keeps the options of route selection in a variable of the package: one Server in a process.

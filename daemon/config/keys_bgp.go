@@ -77,7 +77,8 @@ func initBGPKeys() {
 		wholeSeconds("restart-time", func(v *BGP) *time.Duration { return &v.RestartTime }, time.Second, 4095*time.Second, "120s",
 			"How long they are kept at most."),
 		boolean("install-unicast", func(v *BGP) *bool { return &v.InstallUnicast }, "false",
-			"Put the best unicast routes into the kernel's main table, and take them out at the end: for routers without another daemon."),
+			"Put the best unicast routes into the kernel's main table, with protocol bgp and metric 20, and take them out at the end: for routers "+
+				"without another daemon. What was left there by a groved that was killed goes, unless it is learned again within restart-time."),
 		list("neighbors", "Neighbours.", bgpNeighborKeys, func(v *BGP) *[]BGPNeighbor { return &v.Neighbors }, (*reader).checkBGPNeighbor),
 		list("networks", "Networks that we originate, whether or not we have a route to them.", bgpNetworkKeys,
 			func(v *BGP) *[]BGPNetwork { return &v.Networks }, (*reader).checkBGPNetwork),

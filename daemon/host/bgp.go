@@ -28,6 +28,8 @@ type bgpSpeaker struct {
 	multicast map[netip.Prefix]engine.MRIBRoute // as told to rib
 	unicast   map[netip.Prefix]engine.MRIBRoute
 	installed map[netip.Prefix]netlink.Route // of the unicast routes, in the kernel
+	left      map[netip.Prefix]bool          // in the kernel since before we started, and not learned yet
+	sweep     time.Time                      // when those go; zero: there are none
 
 	dvmrp   map[netip.Prefix]bool     // the routes that DVMRP has
 	changed bool                      // what may be redistributed
@@ -40,6 +42,7 @@ func newBGPSpeaker() bgpSpeaker {
 		multicast: make(map[netip.Prefix]engine.MRIBRoute),
 		unicast:   make(map[netip.Prefix]engine.MRIBRoute),
 		installed: make(map[netip.Prefix]netlink.Route),
+		left:      make(map[netip.Prefix]bool),
 		dvmrp:     make(map[netip.Prefix]bool),
 		told:      make(map[string][]netip.Prefix),
 	}
@@ -206,8 +209,46 @@ func (h *Host) staticNetworks() []netip.Prefix {
 // bgpMetric is the metric of BGP's routes in the kernel.
 const bgpMetric = 20
 
+// adoptUnicast looks for unicast routes that a groved left in the kernel which was killed. With graceful restart they serve until they
+// are learned again, for the restart time at most (RFC 4724, section 4.1); without it they go at once, as the neighbors' routes to
+// us did.
+func (h *Host) adoptUnicast(now time.Time) {
+	cfg := h.config.BGP
+	if cfg == nil || !cfg.InstallUnicast {
+		return
+	}
+	for key, routes := range h.view.routes {
+		if key.metric == bgpMetric && slices.ContainsFunc(routes, func(r route) bool { return r.protocol == unix.RTPROT_BGP }) {
+			h.bgp.left[key.prefix] = true
+		}
+	}
+	if len(h.bgp.left) == 0 {
+		return
+	}
+	h.bgp.sweep = now
+	if cfg.GracefulRestart {
+		h.bgp.sweep = now.Add(cfg.RestartTime)
+		h.log.Infof("%d routes of BGP are in the kernel from before: those that are not learned within %v are removed", len(h.bgp.left), cfg.RestartTime)
+	}
+}
+
+// sweepUnicast removes the routes that were left and that nobody has announced again.
+func (h *Host) sweepUnicast() {
+	h.bgp.sweep = time.Time{}
+	for _, p := range sorted(h.bgp.left) {
+		err := h.handle.RouteDel(&netlink.Route{Dst: ipNet(p), Priority: bgpMetric, Protocol: unix.RTPROT_BGP, Table: unix.RT_TABLE_MAIN})
+		if !errors.Is(err, syscall.ESRCH) { // it went with its link
+			h.log.Infof("route %v of BGP, left from before, removed%s", p, because(err))
+		}
+	}
+	clear(h.bgp.left)
+}
+
 // keepUnicast compares the kernel with the unicast routes that BGP wants in it.
 func (h *Host) keepUnicast(now time.Time) {
+	if len(h.bgp.left) > 0 && (h.config.BGP == nil || !h.config.BGP.InstallUnicast) {
+		h.sweepUnicast() // a new configuration wants none
+	}
 	for p := range h.bgp.installed {
 		if _, wanted := h.bgp.unicast[p]; !wanted || h.config.BGP == nil || !h.config.BGP.InstallUnicast {
 			h.keepUnicastRoute(now, p)
@@ -256,6 +297,7 @@ func (h *Host) keepUnicastRoute(now time.Time, p netip.Prefix) {
 	}
 	if err == nil {
 		h.bgp.installed[p] = entry
+		delete(h.bgp.left, p)
 	}
 }
 
@@ -283,4 +325,5 @@ func (h *Host) removeUnicast() {
 		_ = h.handle.RouteDel(&r)
 		delete(h.bgp.installed, p)
 	}
+	h.sweepUnicast()
 }

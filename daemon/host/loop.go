@@ -41,6 +41,7 @@ func (h *Host) Run(ctx context.Context) error {
 	h.step(engine.Configure{Config: router.Config{Machines: h.machines}})
 	h.announce()
 	h.settle()
+	h.adoptUnicast(now)
 	h.keep(now)
 	h.drivers.start(h.inbox)
 	close(h.ready)
@@ -148,6 +149,9 @@ func (h *Host) wait() time.Duration {
 	if !h.streams.retry.IsZero() {
 		sooner(h.streams.retry)
 	}
+	if !h.bgp.sweep.IsZero() {
+		sooner(h.bgp.sweep)
+	}
 	if !ok {
 		return time.Hour
 	}
@@ -224,6 +228,9 @@ func (h *Host) refresh() {
 		h.keep(now)
 	}
 	h.streams.again(now)
+	if !h.bgp.sweep.IsZero() && !now.Before(h.bgp.sweep) {
+		h.sweepUnicast()
+	}
 }
 
 // readAgain reads what is stale. The time it takes decides when it may be done again: at most a tenth of the time is

@@ -482,3 +482,76 @@ func testMBGPWithBIRD(t *testing.T, role string, peer *bird.Router, replace ...s
 	becomes(t, "RPF with the session again", "10.0.12.2 on eth1 by bgp", func() string { return a.rpf("10.2.0.9") })
 	killed(t, a, peer.Kill, start)
 }
+
+// TestMBGPKilled: what a groved that was killed left in the kernel: the next one takes over the routes that it learns again, without
+// a gap, and removes the others after the restart time. Routes that are not its own stay. Without graceful restart they go at once.
+func TestMBGPKilled(t *testing.T) {
+	t.Parallel()
+	a, spaceB, _ := domains(t)
+	b := newDomain(t, a.groved, spaceB, strings.Replace(speakerB, "10.22.0.0/16", "10.22.0.0/16, into: [unicast]}\n    - {prefix: 10.23.0.0/16", 1))
+	data, err := os.ReadFile(a.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restarts := strings.Replace(string(data), "graceful-restart: true", "graceful-restart: true\n  restart-time: 20s", 1)
+	a.write(restarts)
+	a.start()
+	b.start()
+	has := func(prefix string) func() string {
+		return func() string { return fmt.Sprint(a.space.HasRoute(prefix, "10.0.12.2")) }
+	}
+	becomes(t, "a route", "true", has("10.22.0.0/16"))
+	becomes(t, "another", "true", has("10.23.0.0/16"))
+	a.space.Run("ip", "route", "add", "10.24.0.0/16", "via", "10.0.12.2", "proto", "bgp", "metric", "30")
+	a.space.Run("ip", "route", "add", "10.25.0.0/16", "via", "10.0.12.2", "proto", "static", "metric", "20")
+
+	a.end(syscall.SIGKILL)
+	b.reload(speakerB) // without 10.23.0.0/16
+	var monitor *exec.Cmd
+	changes := filepath.Join(t.TempDir(), "changes")
+	out, err := os.Create(changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	monitor = exec.Command("ip", "monitor", "route")
+	monitor.Stdout = out
+	a.space.Do(func() { err = monitor.Start() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		monitor.Process.Kill()
+		monitor.Wait()
+	}()
+	a.start()
+	becomes(t, "the session", "Established", func() string { return a.state("10.0.12.2") })
+	if has("10.23.0.0/16")() != "true" {
+		t.Error("a route that is not confirmed went before the restart time")
+	}
+	becomes(t, "what is not confirmed", "false", has("10.23.0.0/16"))
+	seen := func() string {
+		text, _ := os.ReadFile(changes)
+		return string(text)
+	}
+	becomes(t, "the end of it was seen", "true", func() string { return fmt.Sprint(strings.Contains(seen(), "Deleted 10.23.0.0/16")) })
+	if strings.Contains(seen(), "Deleted 10.22.0.0/16") {
+		t.Errorf("a route that is confirmed was away:\n%s", seen())
+	}
+	for _, prefix := range []string{"10.22.0.0/16", "10.24.0.0/16", "10.25.0.0/16"} {
+		if has(prefix)() != "true" {
+			t.Errorf("%s is gone", prefix)
+		}
+	}
+
+	a.end(syscall.SIGKILL)
+	b.end(syscall.SIGTERM)
+	a.write(strings.Replace(restarts, "graceful-restart: true", "graceful-restart: false", 1))
+	a.start()
+	becomes(t, "without graceful restart", "false", has("10.22.0.0/16"))
+	for _, prefix := range []string{"10.24.0.0/16", "10.25.0.0/16"} {
+		if has(prefix)() != "true" {
+			t.Errorf("%s is gone", prefix)
+		}
+	}
+}
