@@ -183,6 +183,7 @@ func TestBGPTables(t *testing.T) {
 		"bgp-summary":        "bgp summary",
 		"bgp-neighbors":      "bgp neighbors",
 		"bgp-ipv4-multicast": "bgp ipv4 multicast",
+		"bgp-ipv4-unicast":   "ip bgp",
 		"bgp-rpf":            "ip rpf 10.2.0.9",
 	})
 }
@@ -209,8 +210,7 @@ func showAll(t *testing.T, r *apitest.Fake, commands map[string]string) {
 
 // TestSpellings: other spellings and abbreviations mean the same.
 func TestSpellings(t *testing.T) {
-	t.Setenv("GROVE_SOCKET", serve(t, apitest.Router()))
-	for _, same := range [][]string{
+	sameAnswers(t, apitest.Router(), [][]string{
 		{"show ip pim neighbor", "show ip pim neighbors", "sh ip pi n", "show ip pim neighbour eth1 | eth3"},
 		{"show ip mroute", "show ip mr", "sh ip mroutes", "show ip multicast"},
 		{"show ip mroute count", "sh ip mr count 239.1.1.1 | 239.1.1.9"},
@@ -224,7 +224,24 @@ func TestSpellings(t *testing.T) {
 		{"show ip mroute -j", "show ip mroute json", "show -j ip mroute", "show ip mroute --json"},
 		{"show counts", "show ip counts", "show counters"},
 		{"show status", "show version"},
-	} {
+	})
+	sameAnswers(t, apitest.Speaker(), [][]string{
+		{"show bgp summary", "show ip bgp summary", "sh bgp su", "show bgp ipv4 multicast summary", "show bgp ipv4 unicast summary", "show ipv6 bgp summary"},
+		{"show bgp neighbors", "show ip bgp neighbors", "show bgp neighbor", "show bgp neighbours", "sh ip bgp n", "show bgp ipv4 multicast neighbors"},
+		{"show bgp ipv4 multicast", "show ip bgp ipv4 multicast", "sh bgp ipv4 m", "show ip mbgp"},
+		{"show bgp ipv4 multicast 10.2.0.0/16", "show ip bgp ipv4 multicast 10.2.0.0/16", "show ip mbgp 10.2.0.0/16"},
+		{"show ip bgp", "show bgp ipv4 unicast", "show bgp ipv4", "show ip bgp ipv4 unicast"},
+		{"show bgp ipv6 multicast", "show ipv6 bgp ipv6 multicast"},
+		{"show bgp ipv6 unicast", "show bgp ipv6", "show ipv6 bgp"},
+		{"show bgp summary -j", "show bgp summary json"},
+	})
+}
+
+// sameAnswers runs show commands that mean the same, in lists.
+func sameAnswers(t *testing.T, r *apitest.Fake, lists [][]string) {
+	t.Helper()
+	t.Setenv("GROVE_SOCKET", serve(t, r))
+	for _, same := range lists {
 		want, errs, status := grove(t.Context(), strings.Fields(same[0])...)
 		if status != exitOK {
 			t.Errorf("%s: %d %s", same[0], status, errs)

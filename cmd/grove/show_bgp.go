@@ -19,16 +19,22 @@ func (s *shower) bgp(f pb.Family) *cobra.Command {
 	if f != 0 {
 		c = showing(s, bgpTable("ip"+bgpVersion(f)+"-unicast"), f, "bgp [PREFIX | ADDRESS]", "BGP, its unicast routes", cobra.MaximumNArgs(1))
 	}
-	c.AddCommand(
-		showing(s, view[*pb.ListBGPNeighborsResponse]{askBGPNeighbors, bgpSummaryTable}, f, "summary", "Neighbors at a glance", cobra.NoArgs),
-		showing(s, view[*pb.ListBGPNeighborsResponse]{askBGPNeighbors, bgpNeighborText}, f, "neighbors [ADDRESS]", "Neighbors", cobra.MaximumNArgs(1), "neighbor", "neighbours"),
-	)
+	c.AddCommand(s.bgpNeighbors(f)...)
 	for _, version := range []string{"4", "6"} {
-		ip := &cobra.Command{Use: "ipv" + version, Short: "Routes of IPv" + version}
+		ip := showing(s, bgpTable("ipv"+version+"-unicast"), 0, "ipv"+version+" [PREFIX | ADDRESS]", "Routes of IPv"+version, cobra.MaximumNArgs(1))
 		ip.AddCommand(s.bgpRoutes("unicast", version, "Unicast routes"), s.bgpRoutes("multicast", version, "Routes for the reverse-path check"))
 		c.AddCommand(ip)
 	}
 	return c
+}
+
+// bgpNeighbors are the words that show neighbors, behind bgp and behind the name of a table.
+func (s *shower) bgpNeighbors(f pb.Family) []*cobra.Command {
+	return []*cobra.Command{
+		showing(s, view[*pb.ListBGPNeighborsResponse]{askBGPNeighbors, bgpSummaryTable}, f, "summary", "Neighbors at a glance", cobra.NoArgs),
+		showing(s, view[*pb.ListBGPNeighborsResponse]{askBGPNeighbors, bgpNeighborText}, f, "neighbors [ADDRESS]", "Neighbors",
+			cobra.MaximumNArgs(1), "neighbor", "neighbours"),
+	}
 }
 
 func bgpVersion(f pb.Family) string {
@@ -40,7 +46,7 @@ func bgpVersion(f pb.Family) string {
 
 func (s *shower) bgpRoutes(what, version, short string) *cobra.Command {
 	c := showing(s, bgpTable("ipv"+version+"-"+what), 0, what+" [PREFIX | ADDRESS]", short, cobra.MaximumNArgs(1))
-	c.AddCommand(showing(s, view[*pb.ListBGPNeighborsResponse]{askBGPNeighbors, bgpSummaryTable}, 0, "summary", "Neighbors at a glance", cobra.NoArgs))
+	c.AddCommand(s.bgpNeighbors(0)...)
 	return c
 }
 
