@@ -142,13 +142,16 @@ func parseBGPPrefix(s string) (BGPPrefix, error) {
 		return BGPPrefix{}, fmt.Errorf("%q is not a network", words[0])
 	}
 	line := BGPPrefix{p, p.Bits(), p.Bits()}
+	if !slices.Contains(words, "le") && slices.Contains(words, "ge") {
+		line.Max = p.Addr().BitLen()
+	}
 	for i := 1; i < len(words); i += 2 {
 		n, err := strconv.Atoi(words[i+1])
 		switch {
 		case err != nil || n < p.Bits() || n > p.Addr().BitLen():
 			return BGPPrefix{}, fmt.Errorf("%s %s is not a length from %d to %d", words[i], words[i+1], p.Bits(), p.Addr().BitLen())
 		case words[i] == "ge":
-			line.Min, line.Max = n, max(line.Max, p.Addr().BitLen())
+			line.Min = n
 		case words[i] == "le":
 			line.Max = n
 		default:
