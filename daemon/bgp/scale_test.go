@@ -191,26 +191,28 @@ func BenchmarkTable(b *testing.B) {
 func benchmarkTable(b *testing.B, section string) {
 	const routes = 100_000
 	updates := tableUpdates(b, routes)
-	var load, again, change time.Duration
+	var load, loadCPU, again, againCPU, change time.Duration
 	var heap, changes float64
 	for b.Loop() {
 		before := heapInUse()
 		m := startMRIB(b, section)
 		far := dial(b, manner{families: ipv4Families[1:]})
-		begin := time.Now()
+		begin, used := time.Now(), cpu(b, os.Getpid())
 		if _, err := far.conn.Write(updates); err != nil {
 			b.Fatal(err)
 		}
 		m.has(b, routes)
 		load += time.Since(begin)
+		loadCPU += cpu(b, os.Getpid()) - used
 		if section != oneNeighbor {
 			third := dial(b, manner{from: "10.0.0.3", as: 65003, families: ipv4Families[1:]})
-			begin := time.Now()
+			begin, used := time.Now(), cpu(b, os.Getpid())
 			if _, err := third.conn.Write(updates); err != nil {
 				b.Fatal(err)
 			}
 			m.has(b, 2*routes) // each was told once more, with another behind it
 			again += time.Since(begin)
+			againCPU += cpu(b, os.Getpid()) - used
 		}
 		heap += heapInUse() - before
 		var addrs []netip.Addr
@@ -235,7 +237,9 @@ func benchmarkTable(b *testing.B, section string) {
 	n := float64(b.N)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(load.Seconds()/n, "s/load")
+	b.ReportMetric(loadCPU.Seconds()/n, "CPU-s/load")
 	b.ReportMetric(again.Seconds()/n, "s/second-load")
+	b.ReportMetric(againCPU.Seconds()/n, "CPU-s/second-load")
 	b.ReportMetric(heap/n/routes, "B/route")
 	b.ReportMetric(float64(change.Microseconds())/changes, "µs/change")
 }

@@ -483,6 +483,41 @@ func testMBGPWithBIRD(t *testing.T, role string, peer *bird.Router, replace ...s
 	killed(t, a, peer.Kill, start)
 }
 
+// TestMBGPRedistribute: b announces the networks of its interfaces and the kernel's static routes, and follows both.
+func TestMBGPRedistribute(t *testing.T) {
+	t.Parallel()
+	a, spaceB, _ := domains(t)
+	b := newDomain(t, a.groved, spaceB, speakerB+`  redistribute:
+    - {from: connected, into: [multicast], med: 3}
+    - {from: static, into: [multicast], med: 4}
+`)
+	a.start()
+	b.start()
+	at := func(family, prefix string) func() string { return func() string { return a.route(family, prefix) } }
+	becomes(t, "a connected network", "65002 pref 250 med 3", at("ipv4-multicast", "10.0.21.0/24"))
+	becomes(t, "a connected network of IPv6", "65002 med 3", at("ipv6-multicast", "2001:db8:12::/64"))
+	becomes(t, "a static route of the configuration", "65002 pref 250 med 4", at("ipv4-multicast", "10.1.0.0/16"))
+	becomes(t, "a network that is announced by itself", "65002 pref 250", func() string {
+		return strings.ReplaceAll(a.route("ipv4-multicast", "10.2.0.0/16"), " med 0", "")
+	})
+	if got := a.route("ipv4-unicast", "10.0.21.0/24"); got != "" {
+		t.Errorf("a connected network is among the unicast routes: %s", got)
+	}
+	spaceB.Run("ip", "route", "add", "10.77.0.0/16", "via", "10.0.12.1", "proto", "static")
+	becomes(t, "a static route of somebody else's", "65002 pref 250 med 4", at("ipv4-multicast", "10.77.0.0/16"))
+	spaceB.Run("ip", "route", "add", "10.78.0.0/16", "via", "10.0.12.1", "proto", "ospf")
+	spaceB.Run("ip", "route", "del", "10.77.0.0/16", "via", "10.0.12.1", "proto", "static")
+	becomes(t, "it is gone", "", at("ipv4-multicast", "10.77.0.0/16"))
+	if got := a.route("ipv4-multicast", "10.78.0.0/16"); got != "" {
+		t.Errorf("a route of OSPF is announced: %s", got)
+	}
+	spaceB.Addr("eth2", "10.79.0.1/24")
+	becomes(t, "another address", "65002 pref 250 med 3", at("ipv4-multicast", "10.79.0.0/24"))
+	spaceB.Down("eth2")
+	becomes(t, "an interface goes down", "", at("ipv4-multicast", "10.79.0.0/24"))
+	becomes(t, "with its other network", "", at("ipv4-multicast", "10.0.21.0/24"))
+}
+
 // TestMBGPKilled: what a groved that was killed left in the kernel: the next one takes over the routes that it learns again, without
 // a gap, and removes the others after the restart time. Routes that are not its own stay. Without graceful restart they go at once.
 func TestMBGPKilled(t *testing.T) {
