@@ -98,6 +98,9 @@
 //     re-arms the (*,G) row.)
 //   - IPv4: the first packets of a flow whose hosts send with TTL 255 may go up the shared tree as well as in a Register,
 //     if the group has members here: mfib's threshold for that interface is 254.
+//   - Where the DR of a source is the DR of members on its own way to the RP, the row of (*,G) does not go out there, and they have
+//     the first packet by the RP; if the Prune(S,G,rpt) overtakes the Register they miss it, on the kernel as in the simulator
+//     (labs/sim/invariant, MSDP, seed 771). Sent by hand it came twice on the kernel, where the RP had the Register first.
 //   - A Register that overtakes the native copy of its packet is forwarded, so that packet comes twice. Where the way by
 //     the RP and the shortest path differ in delay, the switch between them loses or doubles what is on the way.
 //   - Packets that we send ourselves are routed only if their source is the address of the interface they leave by.
