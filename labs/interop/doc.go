@@ -19,5 +19,6 @@
 // FRR of Debian 12 is built without pim6d, so IPv6 is among groves, Linux hosts and tshark alone.
 //
 // FRR 8.4.4 keeps multicast routes in its MRIB and does not use them: "show ip rpf ADDRESS" answers from the unicast routes in every
-// look-up mode, and pimd joins by unicast next hops. That RPF follows the multicast routes is seen of grove alone.
+// look-up mode, and pimd joins by unicast next hops. That RPF follows the multicast routes is seen of grove alone. Its MSDP takes no
+// packet out of a Source-Active and puts none in, answers no request, and floods what a member of a mesh group told to the others.
 package interop

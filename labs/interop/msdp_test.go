@@ -329,7 +329,7 @@ func (l *lab) rpf(node, address string) string {
 	return fmt.Sprintf("%s on %s by %s", p.Hops[0].Gateway, p.Hops[0].Interface, p.Origin)
 }
 
-// meshDomain is a domain of TestMSDPMesh: an RP, a host, and the group that the host sends to.
+// meshDomain is a domain of TestMSDPMesh: an RP by its own address, a host, and the group that the host sends to.
 type meshDomain struct{ node, rp, host, source, group string }
 
 // mesh are the messages of MSDP that TestMSDPMesh has on the wire.
@@ -339,12 +339,37 @@ var mesh = []judge.Message{
 }
 
 // TestMSDPMesh: two RPs of grove and one of FRR are a mesh group. The source of each is told to each other by its own RP, and by no
-// other grove; members of all domains have each packet of all sources once. The groves ask each other for sources, and FRR, which
-// does not answer.
+// other grove; members at all have each packet of all sources once. The groves ask each other for sources, and FRR, which does not
+// answer. So it is with three domains, and with Anycast-RPs of one domain (RFC 3446).
 func TestMSDPMesh(t *testing.T) {
-	t.Parallel()
 	const dir = "testdata/mesh"
-	l := start(t, topology(t, dir, "interop-mesh"), dir, map[string]*frr.Router{"p3": frr.New(t, dir+"/p3.frr")})
+	var shared []string // texts of the configurations, and others for one address that all have
+	for _, rp := range []string{"192.0.2.254", "203.0.113.254", "198.51.100.254"} {
+		const one = "10.255.0.9"
+		shared = append(shared,
+			"rp: [{address: "+rp+"}]", "rp: [{address: "+one+"}]",
+			"lo: {addresses: ["+rp+"/32]}", "lo: {addresses: ["+one+"/32, "+rp+"/32]}",
+			"ip pim rp "+rp, "ip pim rp "+one,
+			" ip address "+rp+"/32", " ip address "+one+"/32\n ip address "+rp+"/32",
+		)
+	}
+	for _, c := range []struct {
+		name, lab string
+		texts     []string
+	}{
+		{"three domains", "interop-mesh", nil},
+		{"Anycast-RPs", "interop-meshone", shared},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			peers := map[string]*frr.Router{"p3": frr.New(t, dir+"/p3.frr", c.texts...)}
+			startFS(t, topology(t, dir, c.lab), replaced(t, dir, c.texts), peers).playMesh()
+		})
+	}
+}
+
+func (l *lab) playMesh() {
+	t := l.t
 	domains := []meshDomain{
 		{"p1", "192.0.2.254", "h1", "192.0.2.10", "233.252.0.1"},
 		{"p2", "203.0.113.254", "h2", "203.0.113.10", "233.252.0.2"},
