@@ -29,9 +29,11 @@ func (s *stale) any() bool { return s.links || s.addresses || s.routes }
 func (h *Host) Run(ctx context.Context) error {
 	defer close(h.done)
 	defer h.Close()
-	h.running.Go(h.listen)
-	defer h.running.Wait() // after Close has closed its socket
+	quit := make(chan struct{})
+	h.running.Go(func() { h.listen(quit) })
+	defer h.running.Wait()
 	defer h.netlink.close()
+	defer close(quit) // nobody takes what the kernel tells of the routes that are removed at the end
 
 	h.stale = stale{links: true, addresses: true, routes: true}
 	now := time.Now()
@@ -75,8 +77,8 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 }
 
-// listen reads notifications until the socket is closed.
-func (h *Host) listen() {
+// listen reads notifications until the socket is closed, or quit is.
+func (h *Host) listen(quit <-chan struct{}) {
 	for {
 		news, err := h.netlink.read(nil)
 		if err != nil {
@@ -87,7 +89,7 @@ func (h *Host) listen() {
 		}
 		select {
 		case h.news <- news:
-		case <-h.done:
+		case <-quit:
 			return
 		}
 	}
