@@ -41,14 +41,12 @@
 //
 //   - GoBGP does not know how a next hop is reached: it takes every one as reachable and none as nearer (RFC 4271, section
 //     9.1.2.1 and 9.1.2.2 e), and tells neighbors the best route even if its next hop is not reached. The rib does know: it passes over
-//     such a route for the second best of BGP, and only then for a shorter prefix or the unicast route. A unicast route for the
-//     kernel has no second.
+//     such a route for the second best of BGP, and only then for a shorter prefix or the unicast route; so does who puts unicast routes
+//     into the kernel.
 //   - At the end a session may close without the Cease.
 //   - Of equally good routes one is used: no multipath.
 //   - After our own restart the Restart State bit is not set, and routes are announced before all neighbors have told theirs
 //     (RFC 4724, section 4.1).
-//   - A unicast route in the kernel whose next hop is not on a link has the way that the kernel had to it when the route came;
-//     it is not followed.
 //   - A groved that is killed leaves its unicast routes in the kernel. The next one takes over those that it learns again and removes
 //     the others, after the restart time with graceful restart, at once without. It knows them by protocol bgp and metric 20: with
 //     install-unicast no other daemon may have such routes in the main table.

@@ -117,13 +117,14 @@ func (h *Host) hearBGP(n bgp.News) {
 		}
 		h.step(engine.Addressed{To: h.rib(r.Prefix.Addr()), Event: r})
 	}
+	ways := make(map[netip.Addr]hop)
 	for _, r := range n.Unicast {
 		if r.Gone {
 			delete(h.bgp.unicast, r.Prefix)
 		} else {
 			h.bgp.unicast[r.Prefix] = r
 		}
-		h.keepUnicastRoute(now, r.Prefix)
+		h.keepUnicastRoute(now, r.Prefix, ways)
 	}
 	for _, t := range n.Transitions {
 		t.From = engine.MachineID{Protocol: engine.BGP, Family: engine.FamilyOf(t.Neighbor)}
@@ -249,25 +250,26 @@ func (h *Host) keepUnicast(now time.Time) {
 	if len(h.bgp.left) > 0 && (h.config.BGP == nil || !h.config.BGP.InstallUnicast) {
 		h.sweepUnicast() // a new configuration wants none
 	}
+	ways := make(map[netip.Addr]hop)
 	for p := range h.bgp.installed {
 		if _, wanted := h.bgp.unicast[p]; !wanted || h.config.BGP == nil || !h.config.BGP.InstallUnicast {
-			h.keepUnicastRoute(now, p)
+			h.keepUnicastRoute(now, p, ways)
 		}
 	}
 	if h.config.BGP != nil && h.config.BGP.InstallUnicast {
 		for p := range h.bgp.unicast {
-			h.keepUnicastRoute(now, p)
+			h.keepUnicastRoute(now, p, ways)
 		}
 	}
 }
 
-// keepUnicastRoute adds, replaces or removes the route to one destination.
-func (h *Host) keepUnicastRoute(now time.Time, p netip.Prefix) {
+// keepUnicastRoute adds, replaces or removes the route to one destination. ways are those to next hops, as far as they were looked up.
+func (h *Host) keepUnicastRoute(now time.Time, p netip.Prefix, ways map[netip.Addr]hop) {
 	r, wanted := h.bgp.unicast[p]
 	had, installed := h.bgp.installed[p]
 	var to hop
 	if wanted = wanted && h.config.BGP != nil && h.config.BGP.InstallUnicast; wanted {
-		to = h.nextHop(r.Hops[0].Gateway)
+		to = h.firstWay(&r, ways)
 		wanted = to.index != 0
 	}
 	if !wanted {
@@ -299,6 +301,25 @@ func (h *Host) keepUnicastRoute(now time.Time, p netip.Prefix) {
 		h.bgp.installed[p] = entry
 		delete(h.bgp.left, p)
 	}
+}
+
+// firstWay returns the way to the next hop of the first of a route and those behind it whose next hop is reached; without an index:
+// there is none.
+func (h *Host) firstWay(r *engine.MRIBRoute, ways map[netip.Addr]hop) hop {
+	way := func(hops []engine.NextHop) hop {
+		next := hops[0].Gateway
+		to, known := ways[next]
+		if !known {
+			to = h.nextHop(next)
+			ways[next] = to
+		}
+		return to
+	}
+	to := way(r.Hops)
+	for i := 0; to.index == 0 && i < len(r.Others); i++ {
+		to = way(r.Others[i].Hops)
+	}
+	return to
 }
 
 // nextHop returns how a next hop is reached: on a link, or as the kernel's routes say; without an index: not at all.
