@@ -24,19 +24,20 @@ import (
 
 // ipv4Only are scenarios that have no counterpart in IPv6, with the reason.
 var ipv4Only = map[string]string{
-	"msdp":               "MSDP is a protocol of IPv4",
-	"autorp":             "Auto-RP is a protocol of IPv4",
-	"msdp-peer-rpf":      "MSDP is a protocol of IPv4",
-	"dvmrp":              "DVMRP is a protocol of IPv4",
-	"owner-changes":      "DVMRP is a protocol of IPv4",
-	"border-dvmrp-dense": "DVMRP is a protocol of IPv4",
-	"dvmrp-boundary":     "DVMRP is a protocol of IPv4",
-	"dense-threshold":    "Linux has no TTL thresholds in IPv6",
-	"address-changed":    "IPv6 neighbors know each other by link-local addresses, which stay",
-	"bsr-zones":          "a scope of IPv6 is no prefix of groups: bsr-zones-ipv6",
-	"bsr-zones-ipv6":     "it is written in IPv6",
-	"tunnel":             "tunnels carry IPv4",
-	"register-mtu":       "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
+	"msdp":                "MSDP is a protocol of IPv4",
+	"autorp":              "Auto-RP is a protocol of IPv4",
+	"autorp-sparse-dense": "Auto-RP is a protocol of IPv4",
+	"msdp-peer-rpf":       "MSDP is a protocol of IPv4",
+	"dvmrp":               "DVMRP is a protocol of IPv4",
+	"owner-changes":       "DVMRP is a protocol of IPv4",
+	"border-dvmrp-dense":  "DVMRP is a protocol of IPv4",
+	"dvmrp-boundary":      "DVMRP is a protocol of IPv4",
+	"dense-threshold":     "Linux has no TTL thresholds in IPv6",
+	"address-changed":     "IPv6 neighbors know each other by link-local addresses, which stay",
+	"bsr-zones":           "a scope of IPv6 is no prefix of groups: bsr-zones-ipv6",
+	"bsr-zones-ipv6":      "it is written in IPv6",
+	"tunnel":              "tunnels carry IPv4",
+	"register-mtu":        "in IPv6 the DR tells the source to send smaller packets (section 4.4.1), and the host loses some by that",
 }
 
 // toIPv6 is how a scenario is told in IPv6: the same network, with an address of the same shape for each.
