@@ -22,8 +22,9 @@
 // No peer can take from the others. Each has a rate (a token bucket in the time of the machine) and a limit of entries and RPs;
 // of what a peer tells, RPs and sources have limits of their own, so that a host that scans all groups is held where it appears,
 // and a peer that forges another's sources and RPs takes nothing of their limits. The limits in all are five times (entries) and
-// four times (RPs) those of a peer. An entry costs a few look-ups and a timer. Whatever is done for many entries at once (the cache for a new peer, a group that gets receivers, what is
-// advertised, the cache under changed filters) is done in parts, some milliseconds apart.
+// four times (RPs) those of a peer. An entry costs a few look-ups and a timer. Whatever is done for many entries at once (the cache
+// for a new peer, a group that gets receivers, what is advertised, the cache under changed filters) is done in parts, some
+// milliseconds apart.
 //
 // What waits for a peer to read is bounded. Over the bound entries are not sent; when the peer has read half, the whole cache is
 // sent again. A peer that reads nothing for HoldTime-Period is reset, as one that sends nothing is.

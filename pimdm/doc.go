@@ -37,8 +37,8 @@
 // senders").
 //
 // On a sparse-dense interface pimsm says Hello for both (InterfaceConfig.Silent), and the groups with an RP are not this
-// machine's (InterfaceConfig.SparseDense; pimsm tells which these are by engine.GroupModes). Where Auto-RP runs its two groups are, on sparse interfaces too (InterfaceConfig.Dense), and
-// what this router itself listens to it never prunes (Config.Own).
+// machine's (InterfaceConfig.SparseDense; pimsm tells which these are by engine.GroupModes). Where Auto-RP runs its two groups
+// are, on sparse interfaces too (InterfaceConfig.Dense), and what this router itself listens to it never prunes (Config.Own).
 //
 // # Known gaps
 //

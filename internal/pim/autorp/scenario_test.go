@@ -2,26 +2,20 @@ package autorp_test
 
 import (
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"grove/internal/engine"
 	"grove/internal/pim/autorp"
 	"grove/internal/pim/autorp/wire"
+	"grove/internal/script"
 )
-
-var update = flag.Bool("update", false, "rewrite the scenarios' output")
 
 // TestScenarios runs the scripts in testdata. A line that is not indented is a comment or a command; the indented lines
 // below it are what followed, with the time since the start. The commands:
@@ -37,28 +31,18 @@ var update = flag.Bool("update", false, "rewrite the scenarios' output")
 //	wait D                                     time passes
 //	show state|mappings|counts
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios: %v", err)
-	}
-	for _, name := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
-			script, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
+	script.Run(t, "testdata/*.txt", func(t *testing.T) func(words []string) string {
+		w := newWorld()
+		return func(words []string) string {
+			w.timers.Fire(w.now)
+			if err := w.do(words); err != nil {
+				t.Fatalf("%s: %v", strings.Join(words, " "), err)
 			}
-			got := runScenario(t, string(script))
-			if *update {
-				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(string(script), got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+			said := strings.Join(w.log, "\n")
+			w.log = nil
+			return said
+		}
+	})
 }
 
 // world is what surrounds an AutoRP in a script.
@@ -120,29 +104,6 @@ func rps(list []wire.RP) string {
 
 func (w *world) say(format string, args ...any) {
 	w.log = append(w.log, fmt.Sprintf("%v ", w.now.Sub(w.start).Round(time.Millisecond))+fmt.Sprintf(format, args...))
-}
-
-func runScenario(t *testing.T, script string) string {
-	w := newWorld()
-	var out strings.Builder
-	for _, line := range strings.Split(strings.TrimRight(script, "\n"), "\n") {
-		if strings.HasPrefix(line, "  ") {
-			continue // what happened the last time
-		}
-		fmt.Fprintln(&out, line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		w.timers.Fire(w.now)
-		if err := w.do(strings.Fields(line)); err != nil {
-			t.Fatalf("%s: %v", line, err)
-		}
-		for _, l := range w.log {
-			fmt.Fprintf(&out, "  %s\n", l)
-		}
-		w.log = nil
-	}
-	return out.String()
 }
 
 func (w *world) do(f []string) error {

@@ -84,10 +84,9 @@ func (rp *candidateRP) update(now time.Time) {
 	}
 }
 
-// backoffs is how many advertisements a new BSR gets after C_RP_Adv_Backoff each, C_RP_Adv_Backoff being up to three seconds.
 const (
-	advertisements = 3
-	backoff        = 3
+	advertisements = 3 // that a new BSR gets, each after C_RP_Adv_Backoff (section 3.2)
+	backoff        = 3 // seconds at most: C_RP_Adv_Backoff (section 5)
 )
 
 // newBSR: "When a new BSR is elected, the C-RP MUST send one to three C-RP-Adv messages and wait a small randomized period

@@ -195,7 +195,7 @@ func (z *zone) send(now time.Time, priority uint8) {
 	}
 	z.heard = true
 	z.last = m.Fragments(z.packetSize())
-	clear(z.partial)
+	z.forgetPartial()
 	for _, f := range z.last {
 		z.store(now, f)
 		z.forward(f)

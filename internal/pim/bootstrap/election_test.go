@@ -257,6 +257,13 @@ func (r *router) checkInvariants(t reporter) {
 				}
 			}
 		}
+		waiting := 0
+		for _, part := range z.partial {
+			waiting += len(part.rps)
+		}
+		if waiting != z.partialRPs || waiting > r.b.cfg.MaxMappings {
+			t.Errorf("%v, zone %v: %d RPs of ranges that are not whole, counted %d", r, z.scope, waiting, z.partialRPs)
+		}
 		if mappings != z.mappings || mappings > r.b.cfg.MaxMappings {
 			t.Errorf("%v, zone %v: %d mappings, counted %d", r, z.scope, mappings, z.mappings)
 		}

@@ -46,25 +46,23 @@ func scopeOfMessage(m *wire.Bootstrap) (netip.Prefix, string) {
 	if !m.BSR.IsGlobalUnicast() {
 		return netip.Prefix{}, "bootstrap message of no unicast BSR"
 	}
-	scoped := len(m.Ranges) > 0 && m.Ranges[0].Group.Zone
-	for _, r := range m.Ranges {
+	var scope netip.Prefix
+	for i, r := range m.Ranges {
 		p, ok := prefixOf(r.Group)
 		if !ok {
 			return netip.Prefix{}, "bootstrap message with a range of no multicast groups"
 		}
+		if i == 0 && r.Group.Zone {
+			scope = scopeOf(p)
+		}
 		// "If the mask length of the first group range in a scoped IPv6 BSM is less than 16, the message MUST be dropped"
 		// (section 3.1); all its ranges must be of the scope (section 3.3).
-		if scoped && !contains(scopeOf(mustPrefix(m.Ranges[0].Group)), p) {
+		if !contains(scope, p) {
 			return netip.Prefix{}, "scoped bootstrap message with a range outside its scope"
 		}
 	}
-	if !scoped {
-		return netip.Prefix{}, ""
-	}
-	return scopeOf(mustPrefix(m.Ranges[0].Group)), ""
+	return scope, ""
 }
-
-func mustPrefix(g wire.Group) netip.Prefix { p, _ := prefixOf(g); return p }
 
 // prefixOf returns a range of groups; false if it is not one of multicast groups.
 func prefixOf(g wire.Group) (netip.Prefix, bool) {
@@ -166,7 +164,7 @@ func (z *zone) prefer(now time.Time, from weight, m *wire.Bootstrap, to State) {
 	z.become(to, "receive preferred BSM")
 	if len(z.last) == 0 || !sameMessage(z.last[0], m) {
 		z.last = nil
-		clear(z.partial)
+		z.forgetPartial()
 	}
 	z.keep(m)
 	z.setBSR(from, now)

@@ -61,22 +61,40 @@ func (z *zone) assemble(groups netip.Prefix, r *wire.RPRange) ([]wire.RPMapping,
 	p := z.partial[groups]
 	if p == nil || p.count != r.RPCount {
 		if len(z.partial) >= z.b.cfg.MaxMappings {
-			z.b.env.Counts.Add("too many fragmented ranges of a bootstrap message")
+			z.b.env.Counts.Add(tooManyPartial)
 			return nil, false
+		}
+		if p != nil {
+			z.partialRPs -= len(p.rps)
 		}
 		p = &partial{count: r.RPCount}
 		z.partial[groups] = p
 	}
 	for _, rp := range r.RPs {
-		if !p.has(rp.RP) {
-			p.rps = append(p.rps, rp)
+		if p.has(rp.RP) {
+			continue
 		}
+		if z.partialRPs >= z.b.cfg.MaxMappings {
+			z.b.env.Counts.Add(tooManyPartial)
+			return nil, false
+		}
+		p.rps = append(p.rps, rp)
+		z.partialRPs++
 	}
 	if len(p.rps) < int(p.count) {
 		return nil, false
 	}
 	delete(z.partial, groups)
+	z.partialRPs -= len(p.rps)
 	return p.rps, true
+}
+
+const tooManyPartial = "too many fragmented ranges of a bootstrap message"
+
+// forgetPartial forgets what has come of ranges that are not whole.
+func (z *zone) forgetPartial() {
+	clear(z.partial)
+	z.partialRPs = 0
 }
 
 func (p *partial) has(rp netip.Addr) bool {
@@ -110,10 +128,10 @@ func (z *zone) storeRange(now time.Time, groups netip.Prefix, bidir bool, rps []
 		case !rp.RP.IsGlobalUnicast():
 			z.b.env.Counts.Add("bootstrap message with an RP of no unicast address")
 			continue
-		case rp.Holdtime == 0 || r.find(rp.RP) != nil:
+		case rp.Holdtime == 0 || find(r.rps, rp.RP) != nil:
 			continue
 		}
-		m := (&groupRange{rps: old}).find(rp.RP)
+		m := find(old, rp.RP)
 		if m == nil {
 			if z.mappings >= z.b.cfg.MaxMappings {
 				z.b.env.Counts.Add("too many mappings of a zone")
@@ -131,8 +149,8 @@ func (z *zone) storeRange(now time.Time, groups netip.Prefix, bidir bool, rps []
 	z.tidy(r)
 }
 
-func (r *groupRange) find(rp netip.Addr) *mapping {
-	for _, m := range r.rps {
+func find(list []*mapping, rp netip.Addr) *mapping {
+	for _, m := range list {
 		if m.rp == rp {
 			return m
 		}

@@ -182,6 +182,19 @@ func TestBounds(t *testing.T) {
 	if len(z.partial) != 4 {
 		t.Errorf("%d ranges wait for the rest", len(z.partial))
 	}
+	p.r.checkInvariants(t)
+	// So are the RPs of one range, and the next message is free of what waited.
+	whole := p.manyRPs(1, 6)
+	part := *whole
+	part.Ranges = []wire.RPRange{{Group: whole.Ranges[0].Group, RPCount: 6, RPs: whole.Ranges[0].RPs[:5]}}
+	p.receive(&part)
+	if z.partialRPs != 4 || p.r.counts.Get(tooManyPartial) == 0 {
+		t.Errorf("%d RPs wait for the rest; counts %v", z.partialRPs, p.r.counts.Snapshot())
+	}
+	p.receive(p.bsm("239.0.0.0/16", "10.9.0.1"))
+	if z.partialRPs != 0 || len(z.partial) != 0 {
+		t.Errorf("%d RPs of %d ranges wait after the next message", z.partialRPs, len(z.partial))
+	}
 	for i := range 1000 {
 		f := *m
 		f.Ranges = []wire.RPRange{{Group: wire.Group{Addr: netip.AddrFrom4([4]byte{239, 200, byte(i >> 8), byte(i)}), MaskLen: 32}}}

@@ -62,7 +62,8 @@ type zone struct {
 	hashMaskLen uint8
 	ranges      map[netip.Prefix]*groupRange // of the RP-Set
 	mappings    int                          // in all ranges
-	partial     map[netip.Prefix]*partial
+	partial     map[netip.Prefix]*partial    // ranges that are not whole yet
+	partialRPs  int                          // in all of these
 
 	originated time.Time // of our last own message
 }
@@ -227,7 +228,7 @@ func (z *zone) bootstrapTimerExpires(now time.Time) {
 
 // refresh is "Refresh RP-Set".
 func (z *zone) refresh(now time.Time) {
-	clear(z.partial)
+	z.forgetPartial()
 	for _, m := range z.last {
 		z.store(now, m)
 	}
